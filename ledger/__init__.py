@@ -1,0 +1,1 @@
+"""The only truth: append-only Delta tables that any engine reads, and the folds over them."""

@@ -1,0 +1,1 @@
+"""Reads the ledger with DuckDB and never writes a table."""

@@ -1,0 +1,1 @@
+"""Records in, alerts out: bytes become tables here; no rule lives here."""
