@@ -29,7 +29,9 @@ def parse_yuan(value: object) -> int:
     is refused too, for it may have been rounded before it came here.
     """
     if not isinstance(value, str) or not _TEXT.fullmatch(value):
-        raise ValueError(f"{value!r} is not an amount: write yuan as text with at most 4 decimals, like \"0.15\"")
+        raise ValueError(
+            f'{value!r} is not an amount: write yuan as text with at most 4 decimals, like "0.15"'
+        )
     return int(Decimal(value).scaleb(4))
 
 

@@ -1,0 +1,243 @@
+"""Parquet files of one table: written durably, read back by `seq`.
+
+A file holds rows of one partition (the directory `month=2026-11`; null is `__HIVE_DEFAULT_PARTITION__`), without
+the partition column itself. The table's log knows of each file its rows and its least and greatest `seq`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import uuid
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from deltalake.transaction import AddAction
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
+ROW_GROUP = 122_880
+_IN_MEMORY_ROWS = 400_000
+# Values that hardly repeat: a dictionary would be built, found too big and thrown away
+_UNIQUE = {"seq", "call_id", "command_id", "start_at", "answer_at", "end_at", "recording_ref", "extra", "raw",
+           "payload", "effect", "source_pos"}
+
+
+@dataclass(frozen=True)
+class LiveFile:
+    """One data file of a snapshot; `path` is relative to the table's folder."""
+
+    path: str
+    size: int
+    rows: int
+    seq_min: int
+    seq_max: int
+    partition: tuple[tuple[str, str | None], ...]  # (("month", "2026-11"),) or ()
+
+    @classmethod
+    def from_add(cls, add: dict[str, Any]) -> LiveFile:
+        """From an `add` action of the log."""
+        stats = json.loads(add["stats"])
+        return cls(add["path"], add["size"], stats["numRecords"], stats["minValues"]["seq"],
+                   stats["maxValues"]["seq"], tuple(add["partitionValues"].items()))
+
+    def add_action(self, folder: Path, *, data_change: bool) -> AddAction:
+        """The action that makes the file part of the table. Statistics hold `seq` only, never money."""
+        written_ms = (folder / self.path).stat().st_mtime_ns // 1_000_000
+        stats = {"numRecords": self.rows, "minValues": {"seq": self.seq_min}, "maxValues": {"seq": self.seq_max},
+                 "nullCount": {"seq": 0}}
+        return AddAction(self.path, self.size, dict(self.partition), written_ms, data_change, json.dumps(stats))
+
+
+def fsync_path(path: Path) -> None:
+    """A file's or a folder's content onto the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_rows(folder: Path, rows: pa.Table, partition_by: list[str]) -> list[LiveFile]:
+    """Writes `rows` (with seq, in the order given) as one durable file a partition value.
+
+    On any error the files that were begun are removed again.
+    """
+    written: list[LiveFile] = []
+    folders = set()
+    paths: list[Path] = []
+    try:
+        for partition, part in _split(rows, partition_by):
+            name = "/".join(f"{key}={NULL_PARTITION if value is None else value}" for key, value in partition)
+            place = folder / name
+            if not place.is_dir():
+                place.mkdir(parents=True, exist_ok=True)
+                folders.add(place.parent)
+            seqs = part.column("seq")
+            ends = pc.min_max(seqs)
+            path = place / f"{ends['min'].as_py():012d}-{uuid.uuid4().hex}.parquet"
+            paths.append(path)
+            write_parquet(path, part)
+            folders.add(place)
+            written.append(LiveFile(str(path.relative_to(folder)), path.stat().st_size, part.num_rows,
+                                    ends["min"].as_py(), ends["max"].as_py(), partition))
+        for place in folders:
+            fsync_path(place)
+    except BaseException:
+        for path in paths:
+            path.unlink(missing_ok=True)
+        raise
+    return written
+
+
+def write_parquet(path: Path, rows: pa.Table) -> None:
+    """One Parquet file, zstd 1, money as 64-bit integers, on the disk when this returns (its folder is not)."""
+    pq.write_table(rows, path, compression="zstd", compression_level=1, store_decimal_as_integer=True,
+                   store_schema=False, row_group_size=ROW_GROUP,
+                   use_dictionary=[name for name in rows.column_names if name not in _UNIQUE])
+    fsync_path(path)
+
+
+def _split(rows: pa.Table, partition_by: list[str]) -> Iterator[tuple[tuple[tuple[str, str | None], ...], pa.Table]]:
+    if not rows.num_rows:
+        return
+    if not partition_by:
+        yield (), rows
+        return
+    (name,) = partition_by
+    column = rows.column(name).combine_chunks()
+    body = rows.drop_columns([name])
+    values = pc.unique(column).to_pylist()
+    for value in sorted(values, key=lambda v: (v is None, v)):
+        if len(values) == 1:
+            yield ((name, value),), body
+        else:
+            mask = pc.is_null(column) if value is None else pc.equal(column, value)
+            yield ((name, value),), body.filter(mask)
+
+
+def read_file(folder: Path, file: LiveFile, schema: pa.Schema) -> pa.Table:
+    """The columns of `schema` from one file; those that it lacks (added later) are null."""
+    return pa.concat_tables([schema.empty_table(), *_file_batches(folder, file, schema, ROW_GROUP)])
+
+
+def _file_batches(folder: Path, file: LiveFile, schema: pa.Schema, batch_rows: int) -> Iterator[pa.Table]:
+    partition = dict(file.partition)
+    with pq.ParquetFile(folder / file.path) as reader:
+        there = set(reader.schema_arrow.names)
+        names = [name for name in schema.names if name in there]
+        for body in reader.iter_batches(batch_rows, columns=names, use_threads=False):
+            columns = []
+            for field in schema:
+                if field.name in partition:
+                    columns.append(pa.repeat(pa.scalar(partition[field.name], field.type), body.num_rows))
+                elif field.name in there:
+                    columns.append(body.column(field.name).cast(field.type))
+                else:
+                    columns.append(pa.nulls(body.num_rows, field.type))
+            yield pa.table(columns, schema=schema)
+
+
+def read_in_order(
+    folder: Path, files: Iterable[LiveFile], schema: pa.Schema, seq_from: int, seq_to: int, batch_rows: int
+) -> Iterator[pa.Table]:
+    """Rows with seq_from <= seq < seq_to, by seq, in tables of at most `batch_rows` rows.
+
+    `schema` must contain seq. Memory is bounded: files whose seq overlap are sorted together, by DuckDB
+    with a folder to spill into when they are large.
+    """
+    for group in _overlapping([f for f in files if f.seq_max >= seq_from and f.seq_min < seq_to]):
+        if sum(file.rows for file in group) <= max(_IN_MEMORY_ROWS, batch_rows):
+            rows = sort_rows(pa.concat_tables([read_file(folder, file, schema) for file in group]))
+            seqs = rows.column("seq").to_numpy()
+            first, last = np.searchsorted(seqs, [seq_from, seq_to])
+            for start in range(int(first), int(last), batch_rows):
+                yield rows.slice(start, min(batch_rows, int(last) - start))
+        else:
+            yield from _sorted_by_duckdb(folder, group, schema, seq_from, seq_to, batch_rows)
+
+
+def read_any_order(
+    folder: Path, files: Iterable[LiveFile], schema: pa.Schema, seq_from: int, seq_to: int, batch_rows: int
+) -> Iterator[pa.Table]:
+    """As `read_in_order`, in the order of the files."""
+    for file in files:
+        if file.seq_max < seq_from or file.seq_min >= seq_to:
+            continue
+        for rows in _file_batches(folder, file, schema, batch_rows):
+            wanted = rows
+            if file.seq_min < seq_from or file.seq_max >= seq_to:
+                seqs = rows.column("seq")
+                wanted = rows.filter(pc.and_(pc.greater_equal(seqs, seq_from), pc.less(seqs, seq_to)))
+            if wanted.num_rows:
+                yield wanted
+
+
+def sort_rows(rows: pa.Table) -> pa.Table:
+    """By seq, without moving anything when they are in order already."""
+    seqs = rows.column("seq").to_numpy()
+    if len(seqs) > 1 and not bool(np.all(seqs[1:] >= seqs[:-1])):
+        rows = rows.take(pa.array(np.argsort(seqs, kind="stable")))
+    return rows
+
+
+def _overlapping(files: list[LiveFile]) -> Iterator[list[LiveFile]]:
+    """Files in groups, by seq, so that no two groups' seq overlap."""
+    group: list[LiveFile] = []
+    reach = -1
+    for file in sorted(files, key=lambda f: f.seq_min):
+        if group and file.seq_min > reach:
+            yield group
+            group = []
+        group.append(file)
+        reach = max(reach, file.seq_max)
+    if group:
+        yield group
+
+
+def scan_sql(folder: Path, files: Iterable[LiveFile]) -> str:
+    """DuckDB's read_parquet over the files, with the partition column as text and absent columns as null."""
+    live = list(files)
+    quoted = ", ".join("'" + str(folder / f.path).replace("'", "''") + "'" for f in live)
+    hive = ", hive_partitioning = true, hive_types = {'month': 'VARCHAR'}" if any(f.partition for f in live) else ""
+    return f"read_parquet([{quoted}], union_by_name = true{hive})"
+
+
+def _sorted_by_duckdb(
+    folder: Path, files: list[LiveFile], schema: pa.Schema, seq_from: int, seq_to: int, batch_rows: int
+) -> Iterator[pa.Table]:
+    with spilling(folder) as con:
+        there = {row[0] for row in con.execute(f"DESCRIBE SELECT * FROM {scan_sql(folder, files)}").fetchall()}
+        names = ", ".join(f'"{name}"' for name in schema.names if name in there)
+        rows = con.sql(
+            f"SELECT {names} FROM {scan_sql(folder, files)} "
+            f"WHERE seq >= {int(seq_from)} AND seq < {int(seq_to)} ORDER BY seq"
+        )
+        for batch in rows.to_arrow_reader(batch_rows):
+            table = pa.Table.from_batches([batch])
+            yield pa.table(
+                [table.column(f.name).cast(f.type) if f.name in there else pa.nulls(table.num_rows, f.type)
+                 for f in schema], schema=schema)
+
+
+@contextmanager
+def spilling(folder: Path, memory: str = "512MB") -> Iterator[duckdb.DuckDBPyConnection]:
+    """A DuckDB connection with bounded memory that sorts through a folder beside the table."""
+    place = folder.parent / f".spill-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    con = duckdb.connect(config={"temp_directory": str(place), "memory_limit": memory, "TimeZone": "UTC",
+                                 "autoinstall_known_extensions": "false"})
+    try:
+        yield con
+    finally:
+        con.close()
+        shutil.rmtree(place, ignore_errors=True)

@@ -1,0 +1,173 @@
+"""Events as rows and back: the parallel lists of postings and changes are built flat, not row by row."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ledger.schema import CHANGE_COLUMNS, EVENTS, POSTING_COLUMNS
+from rating.accounts import Change, Event, Posting
+from rating.money import from_decimal_array, to_decimal_array
+from rating.reasons import Reason
+
+_PLAIN = ["command_id", "kind", "outcome", "reason", "detail", "at", "received_at", "payload", "effect", "raw",
+          "source", "source_pos", "calls_seq"]  # fmt: skip
+_POSTING_FIELDS = ["kind", "month", "debit", "credit", "amount_hao", "service_number", "customer_id",
+                   "provider_id", "reverses", "reason"]  # fmt: skip
+_CHANGE_FIELDS = ["number", "facet", "from_at", "until_at", "value", "customer_id", "provider_id", "plan_id",
+                  "rate_hao", "minimum_hao", "increment_s"]  # fmt: skip
+
+
+def canonical(value: Mapping[str, Any]) -> str:
+    """JSON that is the same for the same content."""
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+class EventRows:
+    """Rows of `events` being gathered for one commit."""
+
+    def __init__(self) -> None:
+        self._plain: dict[str, list[Any]] = {name: [] for name in _PLAIN}
+        self._postings: list[Posting] = []
+        self._changes: list[Change] = []
+        self._posting_offsets = [0]
+        self._change_offsets = [0]
+
+    def __len__(self) -> int:
+        return len(self._plain["outcome"])
+
+    @property
+    def changed(self) -> bool:
+        """True if a row changes what calls cost."""
+        return bool(self._changes) or "adopt_price_book" in self._plain["kind"]
+
+    def add(
+        self,
+        event: Event,
+        calls_seq: int,
+        received_at: datetime,
+        *,
+        payload: str | None = None,
+        raw: bytes | None = None,
+        source: str | None = None,
+        source_pos: int | None = None,
+    ) -> None:
+        """One decided event; `payload` and `source` are those of its command, absent for our own."""
+        values = (event.command_id, event.kind, event.outcome, event.reason and str(event.reason), event.detail,
+                  event.at, received_at, payload, canonical(event.effect) if event.effect else None,
+                  raw, source, source_pos, calls_seq)  # fmt: skip
+        for name, value in zip(_PLAIN, values, strict=True):
+            self._plain[name].append(value)
+        self._postings.extend(event.postings)
+        self._changes.extend(event.changes)
+        self._posting_offsets.append(len(self._postings))
+        self._change_offsets.append(len(self._changes))
+
+    def add_unread(
+        self,
+        outcome: str,
+        reason: Reason,
+        detail: str,
+        seen: Mapping[str, Any],
+        at: datetime | None,
+        calls_seq: int,
+        received_at: datetime,
+        *,
+        payload: str | None,
+        raw: bytes,
+        source: str | None,
+        source_pos: int | None,
+    ) -> None:
+        """A line that was rejected or is a duplicate: it changes nothing, and its bytes are kept (R-INV-1)."""
+        command_id, kind = (seen.get(name) for name in ("command_id", "kind"))
+        values = (command_id if isinstance(command_id, str) else None, kind if isinstance(kind, str) else None,
+                  outcome, str(reason), detail, at, received_at, payload, None, raw, source, source_pos,
+                  calls_seq)  # fmt: skip
+        for name, value in zip(_PLAIN, values, strict=True):
+            self._plain[name].append(value)
+        self._posting_offsets.append(len(self._postings))
+        self._change_offsets.append(len(self._changes))
+
+    def table(self, first_seq: int) -> pa.Table:
+        """The rows, numbered from `first_seq`, in the schema of `events`."""
+        columns: dict[str, Any] = {"seq": pa.array(range(first_seq, first_seq + len(self)), pa.int64())}
+        for name in _PLAIN:
+            columns[name] = pa.array(self._plain[name], EVENTS.field(name).type)
+        _add_lists(columns, POSTING_COLUMNS, _POSTING_FIELDS, self._postings, self._posting_offsets)
+        _add_lists(columns, CHANGE_COLUMNS, _CHANGE_FIELDS, self._changes, self._change_offsets)
+        return pa.table([columns[field.name] for field in EVENTS], schema=EVENTS)
+
+
+def _add_lists(
+    columns: dict[str, Any], names: list[str], fields: list[str], entries: list[Any], offsets: list[int]
+) -> None:
+    bounds = pa.array(offsets, pa.int32())
+    for name, field in zip(names, fields, strict=True):
+        values = [getattr(entry, field) for entry in entries]
+        kind = EVENTS.field(name).type.value_type
+        if pa.types.is_decimal(kind):
+            valid = np.array([value is not None for value in values], dtype=bool)
+            hao = np.array([0 if value is None else value for value in values], dtype=np.int64)
+            flat = to_decimal_array(hao, None if valid.all() else valid)
+        else:
+            flat = pa.array(values, kind)
+        columns[name] = pa.ListArray.from_arrays(bounds, flat)
+
+
+def read_events(rows: pa.Table) -> Iterator[tuple[int, Event]]:
+    """Rows of `events`, in seq order, as (calls_seq, event); what was not accepted has no effect."""
+    rows = rows.combine_chunks()
+    ids, kinds, outcomes, ats, effects, calls = (
+        rows.column(name).to_pylist()
+        for name in ("command_id", "kind", "outcome", "at", "effect", "calls_seq")
+    )
+    postings, posting_bounds = _entries(rows, POSTING_COLUMNS, Posting)
+    changes, change_bounds = _entries(rows, CHANGE_COLUMNS, Change)
+    for index, outcome in enumerate(outcomes):
+        if outcome != "accepted":
+            yield calls[index], Event(ids[index], kinds[index], ats[index], outcome=outcome)
+            continue
+        yield (
+            calls[index],
+            Event(
+                ids[index],
+                kinds[index],
+                ats[index],
+                json.loads(effects[index]) if effects[index] else {},
+                tuple(postings[posting_bounds[index] : posting_bounds[index + 1]]),
+                tuple(changes[change_bounds[index] : change_bounds[index + 1]]),
+            ),
+        )
+
+
+def read_postings(rows: pa.Table) -> Iterator[tuple[str, Posting]]:
+    """(posting_id, posting) of every row; needs the columns seq and p_*."""
+    rows = rows.combine_chunks()
+    entries, bounds = _entries(rows, POSTING_COLUMNS, Posting)
+    for index, seq in enumerate(rows.column("seq").to_pylist()):
+        for place, posting in enumerate(entries[bounds[index] : bounds[index + 1]], start=1):
+            yield f"{seq}-{place}", posting
+
+
+def _entries(rows: pa.Table, names: list[str], make: type[Any]) -> tuple[list[Any], list[int]]:
+    columns = []
+    bounds: list[int] = [0] * (rows.num_rows + 1)
+    for name in names:
+        column = rows.column(name)
+        array = column.chunk(0) if column.num_chunks else pa.array([], column.type)
+        flat = array.flatten()
+        bounds = np.concatenate(
+            [[0], np.cumsum(array.value_lengths().fill_null(0).to_numpy(zero_copy_only=False))]
+        ).tolist()
+        if pa.types.is_decimal(flat.type):
+            hao = from_decimal_array(flat).tolist()
+            valid = flat.is_valid().to_pylist()
+            columns.append([value if there else None for value, there in zip(hao, valid, strict=True)])
+        else:
+            columns.append(flat.to_pylist())
+    return [make(*values) for values in zip(*columns, strict=True)], bounds

@@ -1,0 +1,302 @@
+"""Which ids were charged already: sorted 64-bit hashes on disk, with the seq of the row that was charged.
+
+A cache of the ledger (DESIGN, decision 4): it can be deleted at any time, and is dropped and built again when it
+is torn or does not fit the ledger. `follow` catches up with the log, `lookup` gives *candidates*; whether the
+row really has this id is for the caller to confirm, and if it has not, `candidates` names the others of the same
+hash.
+
+Entries lie in runs, files of sorted hashes, their seq, and a bit map over the hashes' top bits that answers for
+all but one in twenty ids that are new (`ledger.seen_runs`). Runs hold one month each, so that months beyond the
+window drop as a whole; equally large runs of a month are merged, so that there are few. What was added last is in
+memory until `publish`. Several processes may share a folder: who publishes takes over what others published.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ledger.files import fsync_path
+from ledger.seen_runs import MAX_RUN, Run, TornRun, first_in_batch, hash_ids, merge_runs, write_run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import numpy.typing as npt
+
+    from ledger.log import Log
+
+    Hashes = npt.NDArray[np.uint64]
+    Seqs = npt.NDArray[np.int64]
+    Tail = tuple[Hashes, Seqs, npt.NDArray[np.int32]]
+
+__all__ = ["Seen", "first_in_batch"]
+
+_FORM = 1
+_TAIL = 500_000
+_NO_MONTH = -1
+
+
+class Seen:
+    """The ids of one table that were charged."""
+
+    next_seq: int
+    """All rows below this seq have been looked at."""
+    _head: str | None  # the chain's head at next_seq
+    _proven: bool  # that the ledger had this head
+    _seed: int
+    _generation: str  # of the index on disk that is in hand
+    _runs: list[Run]  # each month's from the oldest to the newest
+    _published: set[str]  # names of the runs that the index on disk names
+    _spilled: bool  # there are runs that it does not name
+    _tail: Tail  # what was added last, by hash
+
+    def __init__(self, folder: Path, window_months: int | None) -> None:
+        """Not for callers: use `open`."""
+        self.folder, self.window_months = folder, window_months
+        self._empty(secrets.randbits(64))
+
+    @classmethod
+    def open(cls, folder: Path, window_months: int | None = None) -> Seen:
+        """The index in `folder`, empty if there is none or if it is torn.
+
+        Months more than `window_months` before the newest one are dropped; None keeps all, as does adding
+        without months.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        seen = cls(folder, window_months)
+        with seen._locked():
+            try:
+                seen._take_over(seen._read_index())
+            except (TornRun, ValueError, KeyError, TypeError):
+                seen._wipe()
+        return seen
+
+    def __len__(self) -> int:
+        return sum(run.count for run in self._runs) + len(self._tail[0])
+
+    # -- asking
+
+    def hashes(self, ids: pa.Array | pa.ChunkedArray) -> Hashes:
+        """The ids' hashes in this index, uint64; ids must not be null."""
+        return hash_ids(ids, self._seed)
+
+    def lookup(self, ids: pa.Array | pa.ChunkedArray | Hashes) -> Seqs:
+        """For each id (or its hash) the seq of the row that was charged for it, else -1; to be confirmed."""
+        hashes = ids if isinstance(ids, np.ndarray) else self.hashes(ids)
+        found = np.full(len(hashes), -1, dtype=np.int64)
+        order = np.argsort(hashes)  # sorted needles walk through a run instead of jumping
+        needles = hashes[order]
+        for run in self._runs:
+            run.search(needles, found)
+        tail_hashes, tail_seqs, _ = self._tail
+        if len(tail_hashes):
+            at = np.searchsorted(tail_hashes, needles)
+            at[at == len(tail_hashes)] = 0
+            hit = tail_hashes[at] == needles
+            found[hit] = tail_seqs[at[hit]]
+        result = np.empty_like(found)
+        result[order] = found
+        return result
+
+    def candidates(self, an_id: str) -> list[int]:
+        """Every seq whose id has the same hash as this one, ascending: for the day two ids share one."""
+        needle = self.hashes(pa.array([an_id]))[0]
+        seqs: set[int] = set()
+        for hashes, of in [(r.hashes, r.seqs) for r in self._runs] + [self._tail[:2]]:
+            first, last = np.searchsorted(hashes, needle, "left"), np.searchsorted(hashes, needle, "right")
+            seqs.update(of[first:last].tolist())
+        return sorted(seqs)
+
+    # -- adding
+
+    def add(
+        self, ids: pa.Array | pa.ChunkedArray | Hashes, seqs: pa.Array | pa.ChunkedArray | Seqs,
+        months: pa.Array | pa.ChunkedArray | None = None, *, next_seq: int | None = None,
+    ) -> None:
+        """Adds charged ids (or their hashes) with the seq of their rows and their months ("2026-11").
+
+        `next_seq` tells up to where rows have been looked at; default is the row after the last one added.
+        """
+        last = self._put(ids, seqs, months)
+        self.next_seq = max(self.next_seq, last + 1 if next_seq is None else next_seq)
+
+    def follow(self, log: Log, id_column: str, outcome: str, month_column: str | None = None) -> None:
+        """Catches up with a table: the ids of its rows with this outcome.
+
+        An index that was built from another ledger, or from commits that a power cut has undone since, is
+        dropped and built again.
+        """
+        if not self._proven and self._head is not None and not log.had_head(self.next_seq, self._head):
+            self.reset()
+        self._proven = True
+        columns = ["seq", "outcome", id_column, *([month_column] if month_column else [])]
+        while self.next_seq < log.next_seq:
+            for rows in log.read_batches_since(self.next_seq, columns, ordered=False):
+                charged = rows.filter(pc.equal(rows.column("outcome"), outcome))
+                months = charged.column(month_column) if month_column else None
+                self._put(charged.column(id_column), charged.column("seq"), months)
+            self.next_seq, self._head = log.next_seq, log.head
+            if self._spilled:
+                self.publish()  # may find an index of another process that is not as far
+
+    def publish(self) -> None:
+        """Writes what is in memory to disk, so that the next `open` need not read it from the ledger again."""
+        with self._locked():
+            index = self._read_index()
+            if index["generation"] != self._generation:
+                if index["next_seq"] >= self.next_seq or index["seed"] != self._seed:
+                    for run in self._runs:
+                        if run.name not in self._published:
+                            (self.folder / run.name).unlink(missing_ok=True)
+                    self._take_over(index)
+                    self._proven = True
+                    return
+                mine = [run for run in self._runs if run.name not in self._published]
+                since = index["next_seq"]
+                hashes, seqs, codes = self._tail
+                late = seqs >= since
+                keep, head, tail = self.next_seq, self._head, (hashes[late], seqs[late], codes[late])
+                self._take_over(index)
+                self._runs += mine
+                self._proven = True
+                self.next_seq, self._head, self._tail = keep, head, tail
+            self._spill()
+            self._drop_old_months()
+            self._write_index()
+
+    def reset(self) -> None:
+        """Forgets everything, in memory and on disk."""
+        with self._locked():
+            self._wipe()
+
+    # -- inside
+
+    def _empty(self, seed: int) -> None:
+        self.next_seq = 0
+        self._head = None
+        self._proven = False
+        self._seed, self._generation, self._spilled = seed, "", False
+        self._runs = []
+        self._published = set()
+        self._tail = (np.empty(0, np.uint64), np.empty(0, np.int64), np.empty(0, np.int32))
+
+    def _put(self, ids: Any, seqs: Any, months: Any) -> int:
+        """Adds entries without moving next_seq, for rows may come in any order; gives the greatest seq."""
+        hashes = ids if isinstance(ids, np.ndarray) else self.hashes(ids)
+        if not len(hashes):
+            return -1
+        numbers = seqs if isinstance(seqs, np.ndarray) else seqs.to_numpy()
+        codes = _month_codes(months) if months is not None else np.full(len(hashes), _NO_MONTH, dtype=np.int32)
+        order = np.argsort(hashes, kind="stable")
+        parts = [(np.concatenate(pair)) for pair in zip(self._tail, (hashes, numbers, codes), strict=True)]
+        parts[0][-len(order) :], parts[1][-len(order) :], parts[2][-len(order) :] = (
+            hashes[order], numbers[order], codes[order])
+        merged = np.argsort(parts[0], kind="stable")
+        self._tail = (parts[0][merged], parts[1][merged], parts[2][merged])
+        if len(merged) >= _TAIL:
+            self._spill()
+        return int(numbers.max())
+
+    def _spill(self) -> None:
+        """The tail becomes a run for each of its months; runs that are about equally large become one."""
+        hashes, seqs, codes = self._tail
+        for code in np.unique(codes).tolist():
+            rows = slice(None) if len(codes) and (codes == code).all() else codes == code
+            part = (hashes[rows], seqs[rows])
+            self._runs.append(write_run(self.folder, code, iter([part]), len(part[0])))
+            self._merge(code)
+        self._tail = (hashes[:0], seqs[:0], codes[:0])
+        self._spilled = True
+
+    def _merge(self, month: int) -> None:
+        """Keeps a month's runs each more than twice as large as the next, so that n entries make log n runs."""
+        runs = [run for run in self._runs if run.month == month]
+        together, total = 1, runs[-1].count
+        for run in reversed(runs[:-1]):
+            if run.count > 2 * total or run.count + total > MAX_RUN:
+                break
+            together, total = together + 1, total + run.count
+        if together > 1:
+            old = runs[-together:]
+            new = merge_runs(self.folder, old)
+            self._forget(old)
+            self._runs.append(new)
+
+    def _forget(self, runs: list[Run]) -> None:
+        names = {run.name for run in runs}
+        self._runs = [run for run in self._runs if run.name not in names]
+        for name in names - self._published:  # a published one goes when the index no longer names it
+            (self.folder / name).unlink(missing_ok=True)
+
+    def _drop_old_months(self) -> None:
+        if self.window_months is not None and self._runs:
+            newest = max(run.month for run in self._runs)
+            self._forget([r for r in self._runs if r.month != _NO_MONTH and newest - r.month > self.window_months])
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        with (self.folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _read_index(self) -> dict[str, Any]:
+        try:
+            index: dict[str, Any] = json.loads((self.folder / "index.json").read_bytes())
+        except FileNotFoundError:
+            return {"form": _FORM, "generation": "", "seed": self._seed, "next_seq": 0, "head": None, "runs": []}
+        if index["form"] != _FORM:
+            raise TornRun("another version's index")
+        return index
+
+    def _take_over(self, index: dict[str, Any]) -> None:
+        """What is on disk becomes what is in hand."""
+        runs = [Run.open(self.folder, r["name"], r["month"], r["count"]) for r in index["runs"]]
+        self._empty(int(index["seed"]))
+        self.next_seq, self._head = int(index["next_seq"]), index["head"]
+        self._generation, self._runs, self._published = index["generation"], runs, {run.name for run in runs}
+
+    def _write_index(self) -> None:
+        self._generation = secrets.token_hex(8)
+        index = {"form": _FORM, "generation": self._generation, "seed": self._seed, "next_seq": self.next_seq,
+                 "head": self._head,
+                 "runs": [{"name": r.name, "month": r.month, "count": r.count} for r in self._runs]}
+        new = self.folder / "index.new"
+        with new.open("w") as file:
+            json.dump(index, file)
+            file.flush()
+            os.fsync(file.fileno())
+        fsync_path(self.folder)  # the runs' names, before the index that names them
+        new.replace(self.folder / "index.json")
+        fsync_path(self.folder)
+        names = {run.name for run in self._runs}
+        for name in self._published - names:
+            (self.folder / name).unlink(missing_ok=True)
+        self._published, self._spilled = names, False
+
+    def _wipe(self) -> None:
+        for path in self.folder.iterdir():
+            if path.suffix in {".run", ".json", ".new"}:
+                path.unlink(missing_ok=True)
+        self._empty(secrets.randbits(64))
+        self._write_index()
+
+
+def _month_codes(months: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.int32]:
+    """Months as text to year × 12 + month; null to -1."""
+    column = months.combine_chunks() if isinstance(months, pa.ChunkedArray) else months
+    if not pa.types.is_dictionary(column.type):
+        column = column.dictionary_encode()
+    codes = [int(m[:4]) * 12 + int(m[5:7]) for m in column.dictionary.to_pylist()]
+    places = column.indices.fill_null(len(codes)).to_numpy(zero_copy_only=False)
+    result: npt.NDArray[np.int32] = np.array([*codes, _NO_MONTH], dtype=np.int32)[places]
+    return result

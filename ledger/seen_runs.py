@@ -1,0 +1,215 @@
+"""Runs of the duplicate index: files of sorted hashes, and the arithmetic on them.
+
+A run's file: the hashes (uint64, ascending), their seq (int64, equal hashes by seq), and a bit map with one bit
+for each value of the hashes' top bits. All is memory-mapped; nothing of it is read before it is asked for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+Hashes = npt.NDArray[np.uint64]
+Seqs = npt.NDArray[np.int64]
+
+MAX_RUN = 16_000_000
+"""Entries of the largest run that a merge makes: bounds how long one merge takes."""
+_CHUNK = 1_000_000
+_BITS_PER_ENTRY = 12  # at least; the bit map lets through one new id in twelve at most, in twenty on average
+_LONG_ID = 128
+_A, _B = np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A85EC53)
+
+
+class TornRun(Exception):
+    """A run's file is missing or not as long as it should be."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run, mapped into memory. `month` is year × 12 + month, or -1 when ids have no month."""
+
+    name: str
+    month: int
+    count: int
+    hashes: Hashes
+    seqs: Seqs
+    present: npt.NDArray[np.uint8]
+
+    @classmethod
+    def open(cls, folder: Path, name: str, month: int, count: int) -> Run:
+        """Maps a run's file. Raises TornRun if it is not whole."""
+        path = folder / name
+        size = 16 * count + _map_bytes(count)
+        if not path.is_file() or path.stat().st_size != size:
+            raise TornRun(f"{path.name} is not {size} bytes long")
+        data = np.memmap(path, dtype=np.uint8, mode="r")
+        return cls(name, month, count, data[: 8 * count].view(np.uint64), data[8 * count : 16 * count].view(np.int64),
+                   data[16 * count :])
+
+    def search(self, needles: Hashes, found: Seqs) -> None:
+        """Puts the seq of each of the ascending `needles` that is in this run into `found`, where that is -1."""
+        tops = (needles >> np.uint64(64 - _map_bits(self.count))).astype(np.int64)
+        may = (self.present[tops >> 3] >> (tops & 7).astype(np.uint8)) & 1
+        maybe = np.flatnonzero(may)
+        if not len(maybe):
+            return
+        at = np.searchsorted(self.hashes, needles[maybe])
+        at[at == self.count] = 0
+        hit = self.hashes[at] == needles[maybe]
+        places = maybe[hit]
+        found[places] = np.where(found[places] < 0, self.seqs[at[hit]], found[places])
+
+
+def write_run(folder: Path, month: int, parts: Iterator[tuple[Hashes, Seqs]], count: int) -> Run:
+    """Writes a run from parts in ascending order, `count` entries together, onto the disk."""
+    name = f"{uuid.uuid4().hex}.run"
+    path = folder / name
+    bits = _map_bits(count)
+    present = np.zeros(_map_bytes(count), dtype=np.uint8)
+    done = 0
+    try:
+        with path.open("wb") as file:
+            for hashes, seqs in parts:
+                _pwrite(file.fileno(), hashes, 8 * done)
+                _pwrite(file.fileno(), seqs, 8 * count + 8 * done)
+                tops = (hashes >> np.uint64(64 - bits)).astype(np.int64)
+                if len(tops):
+                    places = tops >> 3
+                    starts = np.flatnonzero(np.r_[True, places[1:] != places[:-1]])
+                    marks = np.left_shift(1, tops & 7).astype(np.uint8)
+                    present[places[starts]] |= np.bitwise_or.reduceat(marks, starts)
+                done += len(hashes)
+            _pwrite(file.fileno(), present, 16 * count)
+            os.fsync(file.fileno())
+        return Run.open(folder, name, month, count)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def merge_runs(folder: Path, runs: list[Run]) -> Run:
+    """One run with the entries of several (older ones first) of the same month, in bounded memory."""
+    return write_run(folder, runs[0].month, _merged(runs), sum(run.count for run in runs))
+
+
+def _merged(runs: list[Run]) -> Iterator[tuple[Hashes, Seqs]]:
+    largest = max(runs, key=lambda run: run.count)
+    borders = [run.hashes.searchsorted(largest.hashes[_CHUNK::_CHUNK]) for run in runs]
+    starts = [0] * len(runs)
+    for chunk in range(len(borders[0]) + 1):
+        stops = [int(b[chunk]) if chunk < len(b) else run.count for b, run in zip(borders, runs, strict=True)]
+        spans = [slice(a, b) for a, b in zip(starts, stops, strict=True)]
+        hashes = np.concatenate([run.hashes[span] for run, span in zip(runs, spans, strict=True)])
+        seqs = np.concatenate([run.seqs[span] for run, span in zip(runs, spans, strict=True)])
+        order = np.argsort(hashes, kind="stable")  # a merge, for the pieces are sorted
+        yield hashes[order], seqs[order]
+        starts = stops
+
+
+def _map_bits(count: int) -> int:
+    return max(3, (count * _BITS_PER_ENTRY).bit_length())
+
+
+def _map_bytes(count: int) -> int:
+    return (1 << _map_bits(count)) // 8
+
+
+def _pwrite(handle: int, values: npt.NDArray[Any], at: int) -> None:
+    data = memoryview(np.ascontiguousarray(values).view(np.uint8))
+    while len(data):
+        wrote = os.pwrite(handle, data, at)
+        data, at = data[wrote:], at + wrote
+
+
+def hash_ids(ids: pa.Array | pa.ChunkedArray, seed: int) -> Hashes:
+    """Texts to 64-bit hashes, 40 ns each where all are equally long, else 130.
+
+    Eight bytes at a time through MurmurHash3's finaliser, from the length and a seed that is secret to the index,
+    so that nobody can make up ids that collide. The same on every machine and version. Raises ValueError on null.
+    """
+    column = ids.combine_chunks() if isinstance(ids, pa.ChunkedArray) else ids
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if column.null_count:
+        raise ValueError("an id must not be null")
+    count = len(column)
+    if not count:
+        return np.empty(0, dtype=np.uint64)
+    offsets = np.frombuffer(column.buffers()[1], dtype=np.int32)[column.offset : column.offset + count + 1]
+    data = np.frombuffer(column.buffers()[2] or b"", dtype=np.uint8)[offsets[0] : offsets[-1]]
+    lengths = np.diff(offsets)
+    if int(lengths.max()) > _LONG_ID:
+        return _hash_long(column, lengths, seed)
+    return _hash_short(data, lengths, seed)
+
+
+def _hash_short(data: npt.NDArray[np.uint8], lengths: npt.NDArray[np.int32], seed: int) -> Hashes:
+    longest = int(lengths.max())
+    padded = np.zeros((len(lengths), -(-longest // 8) * 8), dtype=np.uint8)
+    if int(lengths.min()) == longest:
+        padded[:, :longest] = data.reshape(len(lengths), longest)
+    else:
+        padded[np.arange(padded.shape[1]) < lengths[:, None]] = data
+    hashes = lengths.astype(np.uint64) ^ np.uint64(seed)
+    _mix(hashes)
+    words = padded.view("<u8")
+    # every id takes as many rounds as its own length asks for, so that its hash does not depend on its company
+    for place in range(words.shape[1]):
+        if int(lengths.min()) > 8 * place:
+            hashes ^= words[:, place]
+            _mix(hashes)
+        else:
+            more = np.flatnonzero(lengths > 8 * place)
+            some = hashes[more] ^ words[more, place]
+            _mix(some)
+            hashes[more] = some
+    return hashes
+
+
+def _hash_long(column: pa.Array, lengths: npt.NDArray[np.int32], seed: int) -> Hashes:
+    """Ids so long that padding all of them would cost too much memory: those one by one, the others together."""
+    hashes = np.empty(len(column), dtype=np.uint64)
+    long = lengths > _LONG_ID
+    short = np.flatnonzero(~long)
+    hashes[short] = hash_ids(column.take(pa.array(short)), seed)
+    key = seed.to_bytes(8, "little")
+    for place in np.flatnonzero(long):
+        text = column[int(place)].as_py().encode()
+        hashes[place] = int.from_bytes(hashlib.blake2b(text, digest_size=8, key=key).digest(), "little")
+    return hashes
+
+
+def _mix(hashes: Hashes) -> None:
+    hashes ^= hashes >> np.uint64(33)
+    hashes *= _A
+    hashes ^= hashes >> np.uint64(29)
+    hashes *= _B
+    hashes ^= hashes >> np.uint64(32)
+
+
+def first_in_batch(hashes: Hashes) -> Seqs:
+    """For each row of a batch the first row that has the same hash: itself, unless an earlier one is alike."""
+    count = len(hashes)
+    rows = np.arange(count)
+    if count < 2:
+        return rows
+    order = np.argsort(hashes, kind="quicksort")
+    ordered = hashes[order]
+    new = np.r_[True, ordered[1:] != ordered[:-1]]
+    if new.all():
+        return rows
+    starts = np.flatnonzero(new)
+    first = np.minimum.reduceat(order, starts)
+    rows[order] = first[np.cumsum(new) - 1]
+    return rows

@@ -1,0 +1,218 @@
+"""Business commands into `events`: each line ends as exactly one row with its answer (R-INV-1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+
+from ledger import scan
+from ledger.home import Home
+from ledger.log import LostRace
+from ledger.rerate import rerate_due
+from ledger.rows import EventRows, canonical
+from rating import business
+from rating.accounts import Command
+from rating.calendar import instant_text
+from rating.commands import Unreadable, read_command, read_object
+from rating.reasons import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One command as it arrived, and where."""
+
+    raw: bytes
+    pos: int = 0
+    end: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of one line."""
+
+    seq: int
+    command_id: str | None
+    kind: str | None
+    outcome: str
+    reason: str | None
+    detail: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """An accepted command with the same id."""
+
+    seq: int
+    kind: str
+    at: datetime
+    payload: str
+
+
+Offsets = Callable[[Line], Mapping[str, int]]
+"""What to commit beside the rows once this line is the last one in them."""
+
+
+def submit(
+    home: Home, lines: Sequence[Line], source: str | None, received_at: datetime, offsets: Offsets
+) -> list[Answer]:
+    """Decides the lines one by one, each seeing all before it, and commits them in as few commits as may be.
+
+    A command that reaches back to calls already charged ends its commit, and the re-rating follows at once,
+    wherever the lines were cut (R-INV-5).
+    """
+    answers: list[Answer] = []
+    while len(answers) < len(lines):
+        home.see()
+        try:
+            answers += _decide(home, lines[len(answers) :], source, received_at, offsets)
+        except LostRace:
+            continue
+        rerate_due(home)
+    return answers
+
+
+def _decide(
+    home: Home, lines: Sequence[Line], source: str | None, received_at: datetime, offsets: Offsets
+) -> list[Answer]:
+    rows = EventRows()
+    try:
+        answers = decide_lines(home, lines, source, received_at, rows)
+    except BaseException:
+        home.state.take_back()
+        raise
+    home.commit_events(rows, dict(offsets(lines[len(answers) - 1])))
+    return answers
+
+
+def decide_lines(
+    home: Home, lines: Sequence[Line], source: str | None, received_at: datetime, rows: EventRows
+) -> list[Answer]:
+    """Decides lines onto the state and into `rows`, up to and with the first that reaches back; commits nothing."""
+    read = [_read(line.raw) for line in lines]
+    commands = [one for one in read if isinstance(one, _Read)]
+    before = _accepted_before(home, [one.command.command_id for one in commands])
+    home.state.gathered.update(scan.find_postings(home.events, _named_postings(commands)))
+    answers: list[Answer] = []
+    for line, one in zip(lines, read, strict=True):
+        answers.append(_decide_line(home, rows, before, line, one, source, received_at))
+        if home.state.facts.get("reaching_back") is not None:
+            break
+    return answers
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    command: Command
+    payload: str
+
+
+def _read(raw: bytes) -> _Read | Unreadable:
+    try:
+        value = read_object(raw)
+        command = read_command(value, business.fields_of)
+    except Unreadable as fault:
+        return fault
+    return _Read(command, _payload(value))
+
+
+def _payload(value: Mapping[str, Any]) -> str:
+    return canonical(
+        {name: given for name, given in value.items() if name not in {"command_id", "kind", "at"}}
+    )
+
+
+def _named_postings(commands: Sequence[_Read]) -> set[str]:
+    return {one.command.fields["posting_id"] for one in commands if one.command.fields.get("posting_id")}
+
+
+def _accepted_before(home: Home, ids: list[str]) -> dict[str, _Before]:
+    """The accepted commands with these ids: the index's candidates, confirmed by their rows."""
+    seqs = home.seen_commands.lookup(pa.array(ids, pa.string()))
+    wanted = sorted({int(seq) for seq in seqs if seq >= 0})
+    if not wanted:
+        return {}
+    found = scan.ask(
+        f"SELECT command_id, seq, kind, at, payload FROM {home.events.scan_sql()} WHERE list_contains($seqs, seq)",
+        seqs=wanted,
+    )
+    rows = found.to_pylist()
+    return {row["command_id"]: _Before(row["seq"], row["kind"], row["at"], row["payload"]) for row in rows}
+
+
+def _decide_line(
+    home: Home,
+    rows: EventRows,
+    before: dict[str, _Before],
+    line: Line,
+    one: _Read | Unreadable,
+    source: str | None,
+    received_at: datetime,
+) -> Answer:
+    state, seq = home.state, home.state.events_seq
+    if isinstance(one, Unreadable):
+        seen, payload, at = one.seen, _payload(one.seen) if one.seen else None, None
+        outcome, reason, detail = "rejected", one.reason, one.detail
+    elif one.command.command_id in before:
+        command, payload, at = one.command, one.payload, one.command.at
+        seen = {"command_id": command.command_id, "kind": command.kind}
+        outcome = "duplicate"
+        reason, detail = _compared(one, before[command.command_id])
+    else:
+        return _decide_command(home, rows, before, line, one, source, received_at)
+    rows.add_unread(
+        outcome, reason, detail, seen, at, state.calls_seq, received_at,
+        payload=payload, raw=line.raw, source=source, source_pos=line.pos,
+    )  # fmt: skip
+    business.pass_over(state)
+    given_id, given_kind = seen.get("command_id"), seen.get("kind")
+    return Answer(seq, given_id and str(given_id), given_kind and str(given_kind), outcome, reason, detail)
+
+
+def _compared(one: _Read, earlier: _Before) -> tuple[Reason, str]:
+    """The same id again: the same content is a repeat, other content a conflict; the first stands (R-INV-6)."""
+    command = one.command
+    accepted = f"{command.command_id} was accepted before, as row {earlier.seq} of events"
+    if (earlier.kind, earlier.at, earlier.payload) == (command.kind, command.at, one.payload):
+        return Reason.DUPLICATE, f"{accepted}."
+    return (
+        Reason.CONFLICTING_DUPLICATE,
+        f"{accepted}, a {earlier.kind} of {instant_text(earlier.at)} with other content; the first stands.",
+    )
+
+
+def _decide_command(
+    home: Home,
+    rows: EventRows,
+    before: dict[str, _Before],
+    line: Line,
+    one: _Read,
+    source: str | None,
+    received_at: datetime,
+) -> Answer:
+    """The command's event, what fell due before it and what follows from it, each a row."""
+    state, command, first = home.state, one.command, home.state.events_seq
+    answer: Answer | None = None
+    for seq, event in enumerate(business.handle(state, command), start=first):
+        if event.command_id != command.command_id or event.kind != command.kind:
+            rows.add(event, state.calls_seq, received_at)
+            continue
+        raw = None if event.outcome == "accepted" else line.raw
+        rows.add(
+            event,
+            state.calls_seq,
+            received_at,
+            payload=one.payload,
+            raw=raw,
+            source=source,
+            source_pos=line.pos,
+        )
+        answer = Answer(seq, command.command_id, command.kind, event.outcome, event.reason, event.detail)
+        if event.outcome == "accepted":
+            before[command.command_id] = _Before(seq, command.kind, command.at, one.payload)
+    if answer is None:
+        raise AssertionError(f"{command.command_id} was decided without an answer")
+    return answer

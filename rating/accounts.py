@@ -1,0 +1,135 @@
+"""Account paths and what moves money or prices: Posting, Change, Command, Event, Refused.
+
+Accounts are paths, `customer/C1/cash`; everything under `customer/C1/` is what the customer has. A posting
+takes its amount from the debit account and gives it to the credit account, so all accounts sum to zero
+(R-INV-2). The kinds and their accounts are CONTRACT.md's table.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from rating.reasons import Reason
+
+PLATFORM = "platform"
+BANK = "platform/bank"
+REVENUE_CALLS = "platform/revenue/calls"
+REVENUE_MINIMUM = "platform/revenue/minimum"
+REVENUE_FEATURES = "platform/revenue/features"
+REVENUE_BREAKAGE = "platform/revenue/breakage"
+
+DERIVED_KINDS = frozenset(
+    {"minimum_top_up", "late_call_adjustment", "rerating", "settlement", "credit_expiry", "reversal"}
+)
+"""Posting kinds that follow from other facts: correct the cause, not the posting."""
+
+_ID = re.compile(r"\w[\w.\-]{0,63}")
+
+
+def check_id(what: str, value: str) -> str:
+    """An id that may stand in an account's path and in a file's name (F-24, F-26); Refused otherwise."""
+    if not _ID.fullmatch(value):
+        shown = value if len(value) <= 80 else value[:80] + "…"
+        raise Refused(
+            Reason.BAD_ID, f"{what} {shown!r} must be 1 to 64 letters, digits, dots, dashes or underscores."
+        )
+    return value
+
+
+def customer(customer_id: str) -> str:
+    return f"customer/{customer_id}"
+
+
+def provider(provider_id: str) -> str:
+    return f"provider/{provider_id}"
+
+
+def cash(customer_id: str) -> str:
+    return f"customer/{customer_id}/cash"
+
+
+def usage(customer_id: str) -> str:
+    return f"customer/{customer_id}/usage"
+
+
+def credit(customer_id: str, credit_id: str) -> str:
+    return f"customer/{customer_id}/credit/{credit_id}"
+
+
+def deposit(provider_id: str) -> str:
+    return f"provider/{provider_id}/deposit"
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """One movement of money; `month` is the month that it is billed to."""
+
+    kind: str
+    month: str
+    debit: str
+    credit: str
+    amount_hao: int
+    service_number: str | None = None
+    customer_id: str | None = None
+    provider_id: str | None = None
+    reverses: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One effective-dated fact about a number, which the catalogue and the view `numbers` resolve.
+
+    Facets: class, state, holder, rate, minimum. At an instant the entry with the greatest (from_at, seq)
+    holds; a state whose `until_at` has come is `free`.
+    """
+
+    number: str
+    facet: str
+    from_at: datetime
+    until_at: datetime | None = None
+    value: str | None = None
+    customer_id: str | None = None
+    provider_id: str | None = None
+    plan_id: str | None = None
+    rate_hao: int | None = None
+    minimum_hao: int | None = None
+    increment_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A business command whose fields were checked for presence and type: `fields` holds parsed values."""
+
+    command_id: str
+    kind: str
+    at: datetime
+    fields: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What was decided: a row of `events`. `effect` is all that `mutate` needs beside postings and changes."""
+
+    command_id: str
+    kind: str
+    at: datetime
+    effect: Mapping[str, Any] = field(default_factory=dict)
+    postings: tuple[Posting, ...] = ()
+    changes: tuple[Change, ...] = ()
+    outcome: str = "accepted"
+    reason: Reason | None = None
+    detail: str | None = None
+
+
+class Refused(Exception):
+    """A rule said no: the reason and a sentence that says by which value and what would be allowed."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail

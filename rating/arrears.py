@@ -1,0 +1,184 @@
+"""Arrears (R-ARR-1, R-ARR-2): low balance, arrears, suspension, freeze, long arrears, and the way back.
+
+Each step is an event and an alert, once per crossing; its id is made of account, kind and how often it
+happened, so a repeat has the same id. Providers' arrears are alerts only (R-FEAT-3).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from rating.accounts import Change, Event
+from rating.calendar import instant_text, parse_instant
+from rating.money import yuan_text
+from rating.state import CLEAR, Contract, Number, Standing, State
+
+WHY = "arrears"
+_STEPS = {"suspended": "suspended", "frozen": "frozen", "long_arrears": "long_arrears"}
+
+
+def next_alert(state: State, account: str, at: datetime) -> Event | None:
+    """The next crossing of an account's balance, if it has crossed something since its last alert.
+
+    Called until it returns None; each event must be folded in before the next call.
+    """
+    kind, owner = account.split("/", 1)
+    standing = state.standings.get(account, CLEAR)
+    balance = state.balance(account)
+    if balance >= 0 and standing.stage != "clear":
+        return _alert(state, account, "cleared", at, standing.since)
+    if kind == "customer":
+        low = state.customers[owner].low_balance_hao
+        if low is not None and (balance < low) != standing.low:
+            return (
+                _restored(account, at, standing)
+                if standing.low
+                else _alert(state, account, "low_balance", at, None)
+            )
+    if balance < 0 and standing.stage == "clear":
+        return _alert(state, account, "arrears", at, at)
+    if kind == "customer" and standing.stage == "arrears" and state.book.arrears.suspend_after_days == 0:
+        return _alert(state, account, "suspended", at, standing.since)
+    return None
+
+
+def crosses(state: State, account: str, spent_hao: int) -> bool:
+    """True if spending so much more could raise an alert: only then calls are looked at one by one."""
+    owner = account.split("/", 1)[1]
+    standing = state.standings.get(account, CLEAR)
+    after = state.balance(account) - spent_hao
+    low = state.customers[owner].low_balance_hao
+    return (standing.stage == "clear" and after < 0) or (low is not None and after < low and not standing.low)
+
+
+def due_step(state: State, key: str, at: datetime) -> Event:
+    """What follows so many days after the crossing: `key` is `<step> <account>`."""
+    step, account = key.split(" ", 1)
+    return _alert(state, account, step, at, state.standings[account].since)
+
+
+def _alert(state: State, account: str, kind: str, at: datetime, since: datetime | None) -> Event:
+    episode = state.standings.get(account, CLEAR).times(kind) + 1
+    effect: dict[str, Any] = {
+        "alert_id": f"{account}/{kind}/{episode}",
+        "account": account,
+        "kind": kind,
+        "balance": yuan_text(state.balance(account)),
+        "episode": episode,
+    }
+    if since is not None:
+        effect["since"] = instant_text(since)
+    if kind == "suspended":
+        changes = _moved(state, account, {"active"}, "suspended", at)
+    elif kind == "frozen":
+        changes = _moved(state, account, {"active", "suspended"}, "frozen", at)
+    elif kind == "cleared":
+        changes = _lifted(state, account, at)
+    else:
+        changes = ()
+    return Event(str(effect["alert_id"]), "alert", at, effect, changes=changes)
+
+
+def _restored(account: str, at: datetime, standing: Standing) -> Event:
+    """The balance is back at its limit, so the low-balance alert may come again; nobody is told."""
+    event_id = f"{account}/balance_restored/{standing.times('low_balance')}"
+    return Event(event_id, "balance_restored", at, {"account": account})
+
+
+def balance_restored(state: State, event: Event) -> None:
+    """Folds `balance_restored` in."""
+    account = event.effect["account"]
+    state.standings.put(account, replace(state.standings[account], low=False))
+
+
+def _moved(state: State, account: str, states: set[str], to: str, at: datetime) -> tuple[Change, ...]:
+    return tuple(
+        Change(number.service_number, "state", max(at, number.since_at), value=to)
+        for number in _numbers(state, account)
+        if number.state in states
+    )
+
+
+def _lifted(state: State, account: str, at: datetime) -> tuple[Change, ...]:
+    """A payment that clears lifts what arrears did, and nothing else (R-ARR-2)."""
+    return tuple(
+        Change(number.service_number, "state", max(at, number.since_at), value="active")
+        for number in _numbers(state, account)
+        if number.state in {"suspended", "frozen"} and number.why == WHY
+    )
+
+
+def _numbers(state: State, account: str) -> list[Number]:
+    kind, owner = account.split("/", 1)
+    if kind != "customer":
+        return []
+    numbers = (state.numbers[service_number] for service_number in state.numbers_of.get(owner, ()))
+    return [
+        number for number in numbers if number.contract is not None and number.contract.customer_id == owner
+    ]
+
+
+def alerted(state: State, event: Event) -> None:
+    """Folds an alert in: the account's standing, its numbers' states, what falls due next."""
+    kind, account = event.effect["kind"], event.effect["account"]
+    if kind in {"renewal_due", "documents_due"}:
+        state.unschedule(kind, event.effect["service_number"])
+        return
+    standing = state.standings.get(account, CLEAR)
+    raised = tuple(sorted((dict(standing.raised) | {kind: event.effect["episode"]}).items()))
+    since = parse_instant(event.effect["since"]) if "since" in event.effect else standing.since
+    if kind == "low_balance":
+        moved = replace(standing, raised=raised, low=True)
+    elif kind == "cleared":
+        moved = Standing("clear", None, standing.low, raised)
+    else:
+        moved = replace(standing, stage=kind, since=since, raised=raised)
+    state.standings.put(account, moved)
+    _reschedule(state, account, kind, since)
+    for change in event.changes:
+        _put_state(state, change)
+
+
+def _reschedule(state: State, account: str, kind: str, since: datetime | None) -> None:
+    rules = state.book.arrears
+    days = {
+        "suspended": rules.suspend_after_days,
+        "frozen": rules.freeze_after_days,
+        "long_arrears": rules.long_arrears_after_days,
+    }
+    if kind == "cleared":
+        for step in days:
+            state.unschedule("arrears_step", f"{step} {account}")
+    elif kind in _STEPS:
+        state.unschedule("arrears_step", f"{kind} {account}")
+    elif kind == "arrears" and account.startswith("customer/") and since is not None:
+        for step, after in days.items():
+            if step != "suspended" or after > 0:
+                state.schedule("arrears_step", f"{step} {account}", since + timedelta(days=after))
+
+
+def _put_state(state: State, change: Change) -> None:
+    number = state.numbers[change.number]
+    to = str(change.value)
+    contracts = number.contracts
+    if to == "frozen":
+        contracts = (*contracts[:-1], freeze(contracts[-1], change.from_at))
+    elif number.state == "frozen":
+        contracts = (*contracts[:-1], thaw(contracts[-1], change.from_at))
+    why = None if to == "active" else WHY
+    moved = replace(number, state=to, since_at=change.from_at, why=why, contracts=contracts)
+    state.numbers.put(number.service_number, moved)
+
+
+def freeze(contract: Contract, at: datetime) -> Contract:
+    """Days from here on are not held (R-MIN-8)."""
+    return replace(contract, frozen=(*contract.frozen, (at, None)))
+
+
+def thaw(contract: Contract, at: datetime) -> Contract:
+    """The freeze ends; without one nothing changes."""
+    if not contract.frozen or contract.frozen[-1][1] is not None:
+        return contract
+    return replace(contract, frozen=(*contract.frozen[:-1], (contract.frozen[-1][0], at)))

@@ -1,0 +1,168 @@
+"""Who answers which command: one table of kinds; what is due before it; what follows from it.
+
+`handle` is the whole of deciding: values in, events out, the state folded on. A new kind of command is one
+Kind in its topic's module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+
+from rating import (
+    arrears,
+    closing,
+    contracts,
+    features,
+    holds,
+    life,
+    minimums,
+    payments,
+    price_book,
+    registry,
+    rerating,
+)
+from rating.accounts import Command, Event, Refused
+from rating.calendar import month_of
+from rating.commands import Field
+from rating.kind import Kind
+from rating.reasons import Reason
+from rating.state import State
+
+
+def _tick(_: State, command: Command) -> Event:
+    return Event(command.command_id, command.kind, command.at)
+
+
+def _nothing(_state: State, _event: Event) -> None:
+    """Time passed; what was due has its own events."""
+
+
+KINDS: dict[str, Kind] = {
+    **registry.KINDS,
+    **holds.KINDS,
+    **contracts.KINDS,
+    **life.KINDS,
+    **minimums.KINDS,
+    **features.KINDS,
+    **payments.KINDS,
+    "tick": Kind({}, _tick, _nothing),
+}
+
+_DUE: dict[str, Callable[[State, str, datetime], Event]] = {
+    "renewal_due": contracts.renewal_due,
+    "documents_due": life.documents_due,
+    "feature_period": features.feature_period,
+    "arrears_step": arrears.due_step,
+}
+
+
+def _adopted(state: State, event: Event) -> None:
+    state.facts.put("book", price_book.parse(event.effect["price_book"], event.effect["name"]))
+
+
+_OWN: dict[str, Callable[[State, Event], None]] = {
+    "adopt_price_book": _adopted,
+    "alert": arrears.alerted,
+    "balance_restored": arrears.balance_restored,
+    "charge_feature": features.feature_charged,
+    "close_customer": closing.customer_closed,
+    "close_month": closing.month_closed,
+    "adjust_minimum": _nothing,
+    "rerate": rerating.rerated,
+}
+"""Events that are decided by ourselves, not commanded."""
+
+
+def fields_of(kind: str) -> Mapping[str, Field] | None:
+    """The fields of a kind of command; None if there is no such kind."""
+    found = KINDS.get(kind)
+    return None if found is None else found.fields
+
+
+def fold(state: State, event: Event) -> None:
+    """Folds one row of `events` in, whatever its outcome: the next row has the next seq."""
+    if event.outcome == "accepted":
+        for posting in event.postings:
+            state.post(posting)
+        own = _OWN.get(event.kind)
+        mutate = own if own is not None else KINDS[event.kind].mutate
+        mutate(state, event)
+        if event.effect.get("reaches_back"):
+            state.facts.put("reaching_back", event)  # its re-rating is due next
+        if event.kind not in _OWN and "first_month" not in state.facts:
+            state.facts.put("first_month", month_of(event.at))
+    pass_over(state)
+
+
+def pass_over(state: State) -> None:
+    """A row that changes nothing still has its place."""
+    state.facts.put("events_seq", state.events_seq + 1)
+
+
+def handle(state: State, command: Command) -> list[Event]:
+    """Decides one command: what fell due before it, its answer, and what follows from that (R-ARR-1)."""
+    events = what_fell_due(state, command.at)
+    kind = KINDS.get(command.kind)
+    try:
+        if kind is None:
+            raise Refused(Reason.UNKNOWN_KIND, f"There is no command {command.kind!r}.")
+        event = kind.decide(state, command)
+    except Refused as no:
+        event = Event(
+            command.command_id,
+            command.kind,
+            command.at,
+            outcome="refused",
+            reason=no.reason,
+            detail=no.detail,
+        )
+    events.append(event)
+    decided(state, event)
+    events.extend(consequences(state, event))
+    return events
+
+
+def what_fell_due(state: State, at: datetime) -> list[Event]:
+    """What fell due by `at`, each dated at its own instant and folded in, in order of time."""
+    events: list[Event] = []
+    while (due := state.next_due(at)) is not None:
+        due_at, kind, key = due
+        event = _DUE[kind](state, key, due_at)
+        decided(state, event)
+        events.append(event)
+        events.extend(consequences(state, event))
+    return events
+
+
+def close_month(state: State, month: str, at: datetime, usage_of: closing.UsageOf) -> Iterator[Event]:
+    """The events of closing a month, folded in, with the alerts that they cause."""
+    return closing.close_month(state, month, at, usage_of, decided, consequences)
+
+
+def decided(state: State, event: Event) -> None:
+    """Folds a new event in and makes its postings known to the commands after it."""
+    for index, posting in enumerate(event.postings, start=1):
+        state.gathered[f"{state.events_seq}-{index}"] = posting
+    fold(state, event)
+
+
+def consequences(state: State, event: Event) -> Iterator[Event]:
+    """The alerts that an event's postings cause, folded in one by one."""
+    if event.outcome != "accepted":
+        return
+    touched = dict.fromkeys(
+        "/".join(account.split("/", 2)[:2])
+        for posting in event.postings
+        for account in (posting.debit, posting.credit)
+        if not account.startswith("platform/")
+    )
+    for account in touched:
+        yield from crossings(state, account, event.at)
+
+
+def crossings(state: State, account: str, at: datetime) -> Iterator[Event]:
+    """Every alert that an account's balance calls for now, folded in one by one."""
+    while (alert := arrears.next_alert(state, account, at)) is not None:
+        decided(state, alert)
+        yield alert

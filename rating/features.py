@@ -1,0 +1,120 @@
+"""Add-on features (R-FEAT-1 … 3): charged to the provider's deposit, once a period, on the day."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from rating import accounts
+from rating.accounts import REVENUE_FEATURES, Command, Event, Posting, Refused
+from rating.calendar import add_months, day_of, month_of, parse_day, start_of_day
+from rating.commands import TEXT
+from rating.kind import Kind
+from rating.price_book import FEATURES
+from rating.reasons import Reason
+from rating.registry import contracted_number
+from rating.state import Contract, Number, State
+
+_MONTHS = {"month": 1, "year": 12}
+
+
+def _known_feature(name: str) -> str:
+    if name not in FEATURES:
+        raise Refused(Reason.UNKNOWN_FEATURE, f"{name!r} is not one of {', '.join(FEATURES)}.")
+    return name
+
+
+def _enable_feature(state: State, command: Command) -> Event:
+    number, contract = contracted_number(state, command.fields["service_number"])
+    feature = _known_feature(command.fields["feature"])
+    if feature in number.features:
+        raise Refused(
+            Reason.FEATURE_ON, f"{feature} of {number.service_number} is on already and was charged once."
+        )
+    effect = {
+        "service_number": number.service_number,
+        "feature": feature,
+        "since": day_of(command.at).isoformat(),
+    }
+    postings = _fee(state, number, contract, feature, command.at)
+    return Event(command.command_id, command.kind, command.at, effect, postings)
+
+
+def _fee(state: State, number: Number, contract: Contract, feature: str, at: datetime) -> tuple[Posting, ...]:
+    price_hao = state.book.feature(feature, day_of(at)).price_hao
+    if price_hao == 0:
+        return ()
+    return (
+        Posting(
+            "feature_fee",
+            state.billed_month(month_of(at)),
+            accounts.deposit(contract.provider_id),
+            REVENUE_FEATURES,
+            price_hao,
+            number.service_number,
+            contract.customer_id,
+            contract.provider_id,
+            reason=feature,
+        ),
+    )
+
+
+def _feature_enabled(state: State, event: Event) -> None:
+    number = state.numbers[event.effect["service_number"]]
+    feature = event.effect["feature"]
+    state.numbers.put(number.service_number, replace(number, features=number.features | {feature}))
+    _schedule_next(state, number.service_number, feature, event, 0)
+
+
+def _schedule_next(state: State, service_number: str, feature: str, event: Event, charged: int) -> None:
+    """The next period's fee, counted from the day of enabling, if the price book has a period for it."""
+    months = _MONTHS.get(state.book.feature(feature, day_of(event.at)).period)
+    if months is None:
+        return
+    since = parse_day(event.effect["since"])
+    key = f"{service_number}/{feature}/{since}/{charged + 1}"
+    state.schedule("feature_period", key, start_of_day(add_months(since, months * (charged + 1))))
+
+
+def feature_period(state: State, key: str, at: datetime) -> Event:
+    """A recurring feature's fee for the period that begins (R-FEAT-3)."""
+    service_number, feature, since, period = key.split("/")
+    number = state.numbers[service_number]
+    contract = number.contracts[-1]
+    effect = {"service_number": service_number, "feature": feature, "since": since, "period": int(period)}
+    postings = _fee(state, number, contract, feature, at)
+    return Event(f"feature/{key}", "charge_feature", at, effect, postings)
+
+
+def feature_charged(state: State, event: Event) -> None:
+    """Folds `charge_feature`: the period after it is due next."""
+    effect = event.effect
+    key = f"{effect['service_number']}/{effect['feature']}/{effect['since']}/{effect['period']}"
+    state.unschedule("feature_period", key)
+    _schedule_next(state, effect["service_number"], effect["feature"], event, effect["period"])
+
+
+def _disable_feature(state: State, command: Command) -> Event:
+    number, _ = contracted_number(state, command.fields["service_number"])
+    feature = _known_feature(command.fields["feature"])
+    if feature not in number.features:
+        raise Refused(Reason.FEATURE_OFF, f"{feature} of {number.service_number} is not on.")
+    effect = {"service_number": number.service_number, "feature": feature}
+    return Event(command.command_id, command.kind, command.at, effect)
+
+
+def _feature_disabled(state: State, event: Event) -> None:
+    number = state.numbers[event.effect["service_number"]]
+    feature = event.effect["feature"]
+    state.numbers.put(number.service_number, replace(number, features=number.features - {feature}))
+    prefix = f"{number.service_number}/{feature}/"
+    for kind, key in [
+        entry for entry in state.due if entry[0] == "feature_period" and entry[1].startswith(prefix)
+    ]:
+        state.unschedule(kind, key)
+
+
+KINDS = {
+    "enable_feature": Kind({"service_number": TEXT, "feature": TEXT}, _enable_feature, _feature_enabled),
+    "disable_feature": Kind({"service_number": TEXT, "feature": TEXT}, _disable_feature, _feature_disabled),
+}

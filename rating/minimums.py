@@ -1,0 +1,261 @@
+"""The monthly minimum (R-MIN-1 … 8): formula, ratchet, opening month, proration, top-up; and rate changes.
+
+A number's minimum in a month has a closed form, so it does not depend on the order in which raises and
+rates were recorded: the greatest of what was raised by then and of the formula at every rate that was in
+force from activation until then. Before activation only the latest rate counts (R-MIN-4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from rating import accounts
+from rating.accounts import REVENUE_MINIMUM, Change, Command, Event, Posting, Refused
+from rating.calendar import (
+    days_in,
+    end_of_month,
+    first_day,
+    instant_text,
+    month_of,
+    next_month,
+    parse_instant,
+    start_of_day,
+    start_of_month,
+)
+from rating.commands import AMOUNT, MONTH_OR_NONE, TEXT
+from rating.kind import Kind
+from rating.money import HAO_PER_FEN, mul_div_up_to_fen, parse_yuan, yuan_text
+from rating.reasons import Reason
+from rating.registry import contracted_number
+from rating.state import Contract, Number, State
+
+
+def reaches_back(state: State, from_at: datetime) -> bool:
+    """True if a price from this instant on may concern calls that were charged already."""
+    latest: datetime | None = state.facts.get("latest_start")
+    return latest is not None and from_at <= latest
+
+
+def formula(base_hao: int, rate_hao: int, base_rate_hao: int) -> int:
+    """base × rate ÷ base rate, rounded up to the fen (R-MIN-3): 100.00 at 0.15 is 50.00."""
+    return mul_div_up_to_fen(base_hao, rate_hao, base_rate_hao)
+
+
+def rate_at(contract: Contract, at: datetime) -> int:
+    """The rate in force: the entry that began last, of equals the one recorded last."""
+    found = contract.rates[0][1]
+    latest = contract.rates[0][0]
+    for from_at, rate_hao in contract.rates[1:]:
+        if latest <= from_at <= at:
+            latest, found = from_at, rate_hao
+    return found
+
+
+def held_minimum(contract: Contract, month: str) -> int:
+    """The minimum that the number has in a month, before proration and opening month (R-MIN-2 … 5)."""
+    raised = max((hao for from_month, hao in contract.raises if from_month <= month), default=0)
+    activated = contract.activated_at
+    if activated is None:
+        return max(
+            raised,
+            _formula_at(contract, rate_at(contract, datetime.max.replace(tzinfo=contract.signed_at.tzinfo))),
+        )
+    start = start_of_month(month)
+    rates = [rate_at(contract, activated)]
+    rates += [rate_hao for from_at, rate_hao in contract.rates if activated < from_at <= start]
+    return max(raised, *(_formula_at(contract, rate_hao) for rate_hao in rates))
+
+
+def _formula_at(contract: Contract, rate_hao: int) -> int:
+    return formula(contract.base_minimum_hao, rate_hao, contract.base_rate_hao)
+
+
+@dataclass(frozen=True, slots=True)
+class Charged:
+    """How the minimum of one number in one month came about: what explain and statements show."""
+
+    minimum_hao: int
+    held_hao: int
+    days_held: int
+    days: int
+    opening: bool
+
+
+def charged_minimum(contract: Contract, month: str) -> Charged:
+    """The minimum that is charged for a month: 0 in the opening month, prorated where not held (R-MIN-6, 8)."""
+    days = days_in(month)
+    activated = contract.activated_at
+    if activated is None or month < month_of(activated):
+        return Charged(0, 0, 0, days, opening=False)
+    held = held_minimum(contract, month)
+    if contract.opening_month_free and month == month_of(activated):
+        return Charged(0, held, days, days, opening=True)
+    days_held = _days_held(contract, month)
+    return Charged(mul_div_up_to_fen(held, days_held, days), held, days_held, days, opening=False)
+
+
+def _days_held(contract: Contract, month: str) -> int:
+    """Days of the month on which the number was held: a day frozen for any part is not (R-MIN-8)."""
+    day, end = first_day(month), end_of_month(month)
+    count = 0
+    while (start := start_of_day(day)) < end:
+        after = start + timedelta(days=1)
+        gone = contract.ended_at is not None and contract.ended_at <= start
+        frozen = any(a < after and (b is None or b > start) for a, b in contract.frozen)
+        count += not gone and not frozen
+        day += timedelta(days=1)
+    return count
+
+
+def top_up(minimum_hao: int, calls_hao: int) -> int:
+    """What closing a month adds: max(0, minimum − calls of the month) (R-MIN-1, R-MIN-7)."""
+    return max(0, minimum_hao - calls_hao)
+
+
+def adjustment(
+    number: Number, contract: Contract, month: str, before_hao: int, after_hao: int, billed_month: str
+) -> Posting | None:
+    """The posting that keeps a closed month's top-up right when its calls change (R-MIN-7)."""
+    minimum_hao = charged_minimum(contract, month).minimum_hao
+    delta_hao = top_up(minimum_hao, after_hao) - top_up(minimum_hao, before_hao)
+    if delta_hao == 0:
+        return None
+    usage = accounts.usage(contract.customer_id)
+    more = delta_hao > 0
+    return Posting(
+        "minimum_top_up" if more else "late_call_adjustment",
+        billed_month,
+        usage if more else REVENUE_MINIMUM,
+        REVENUE_MINIMUM if more else usage,
+        abs(delta_hao),
+        number.service_number,
+        contract.customer_id,
+        contract.provider_id,
+        reason=f"top-up of {month}",
+    )
+
+
+def contract_of(number: Number, customer_id: str, month: str) -> Contract | None:
+    """The customer's contract on the number that covers the month, the latest if several do."""
+    for contract in reversed(number.contracts):
+        activated, ended = contract.activated_at, contract.ended_at
+        if contract.customer_id == customer_id and activated is not None and month_of(activated) <= month:
+            return contract if ended is None or month_of(ended) >= month else None
+    return None
+
+
+def _change_rate(state: State, command: Command) -> Event:
+    number, contract = contracted_number(state, command.fields["service_number"])
+    rate_hao = command.fields["rate"]
+    if rate_hao < 0:
+        raise Refused(Reason.BAD_VALUE, f"rate {yuan_text(rate_hao)} is negative.")
+    from_at = _effective(contract, command)
+    changed = replace(contract, rates=(*contract.rates, (from_at, rate_hao)))
+    changes = [
+        Change(number.service_number, "rate", from_at, rate_hao=rate_hao, increment_s=contract.increment_s),
+        *minimum_changes(number.service_number, changed, from_at),
+    ]
+    effect: dict[str, object] = {
+        "service_number": number.service_number,
+        "rate": yuan_text(rate_hao),
+        "from": instant_text(from_at),
+        "minimum": yuan_text(held_minimum(changed, month_of(from_at))),
+    }
+    if contract.activated_at is not None and reaches_back(state, from_at):
+        effect["reaches_back"] = True
+    return Event(command.command_id, command.kind, command.at, effect, changes=tuple(changes))
+
+
+def _effective(contract: Contract, command: Command) -> datetime:
+    """The first of `from_month`, by default the month after `at`; before activation at once (R-MIN-6)."""
+    if contract.activated_at is None:
+        return max(command.at, contract.signed_at)
+    month = command.fields["from_month"] or next_month(month_of(command.at))
+    return max(start_of_month(month), contract.rates[0][0])
+
+
+def _rate_changed(state: State, event: Event) -> None:
+    rate = (parse_instant(event.effect["from"]), parse_yuan(event.effect["rate"]))
+    _put_contract(state, event.effect["service_number"], rates=rate)
+
+
+def _set_minimum(state: State, command: Command) -> Event:
+    number, contract = contracted_number(state, command.fields["service_number"])
+    minimum_hao = command.fields["minimum"]
+    from_month = command.fields["from_month"] or next_month(month_of(command.at))
+    if contract.activated_at is None:
+        from_month = month_of(command.at)
+    held_hao = held_minimum(contract, from_month)
+    if minimum_hao < held_hao:
+        raise Refused(
+            Reason.MINIMUM_LOWERED,
+            f"The minimum of {number.service_number} is {yuan_text(held_hao)} and can only be raised. "
+            f"The lowest minimum you can set is {yuan_text(held_hao)}.",
+        )
+    if minimum_hao % HAO_PER_FEN:
+        raise Refused(Reason.BAD_VALUE, f"minimum {yuan_text(minimum_hao)} is not a whole number of fen.")
+    changed = replace(contract, raises=(*contract.raises, (from_month, minimum_hao)))
+    effect = {
+        "service_number": number.service_number,
+        "minimum": yuan_text(minimum_hao),
+        "from_month": from_month,
+    }
+    from_at = max(start_of_month(from_month), contract.signed_at)
+    changes = tuple(minimum_changes(number.service_number, changed, from_at))
+    return Event(command.command_id, command.kind, command.at, effect, changes=changes)
+
+
+def _minimum_set(state: State, event: Event) -> None:
+    raised = (event.effect["from_month"], parse_yuan(event.effect["minimum"]))
+    _put_contract(state, event.effect["service_number"], raises=raised)
+
+
+def _put_contract(
+    state: State,
+    service_number: str,
+    rates: tuple[datetime, int] | None = None,
+    raises: tuple[str, int] | None = None,
+) -> None:
+    number = state.numbers[service_number]
+    contract = number.contracts[-1]
+    if rates is not None:
+        contract = replace(contract, rates=(*contract.rates, rates))
+    if raises is not None:
+        contract = replace(contract, raises=(*contract.raises, raises))
+    state.numbers.put(service_number, replace(number, contracts=(*number.contracts[:-1], contract)))
+
+
+def minimum_changes(service_number: str, contract: Contract, from_at: datetime) -> Iterator[Change]:
+    """The minimum from an instant on, and again wherever a later rate or raise changes it."""
+    yield Change(service_number, "minimum", from_at, minimum_hao=held_minimum(contract, month_of(from_at)))
+    later = {start_of_month(month) for month, _ in contract.raises} | {start for start, _ in contract.rates}
+    for start in sorted(start for start in later if start > from_at):
+        yield Change(service_number, "minimum", start, minimum_hao=held_minimum(contract, month_of(start)))
+
+
+def explained(charged: Charged, contract: Contract, month: str) -> str:
+    """One sentence with the arithmetic and its rules, for explain and statements."""
+    rate = rate_at(contract, end_of_month(month) - timedelta(microseconds=1))
+    base = (
+        f"{yuan_text(contract.base_minimum_hao)} × {yuan_text(rate)} ÷ {yuan_text(contract.base_rate_hao)}"
+        f" = {yuan_text(_formula_at(contract, rate))} (R-MIN-3)"
+    )
+    if charged.opening:
+        return f"{base}; month of activation: no minimum (R-MIN-6)"
+    if charged.held_hao != _formula_at(contract, rate):
+        base += f"; held at {yuan_text(charged.held_hao)} (R-MIN-5)"
+    if charged.days_held != charged.days:
+        base += f"; {charged.days_held} of {charged.days} days: {yuan_text(charged.minimum_hao)} (R-MIN-8)"
+    return base
+
+
+KINDS = {
+    "change_rate": Kind(
+        {"service_number": TEXT, "rate": AMOUNT, "from_month": MONTH_OR_NONE}, _change_rate, _rate_changed
+    ),
+    "set_minimum": Kind(
+        {"service_number": TEXT, "minimum": AMOUNT, "from_month": MONTH_OR_NONE}, _set_minimum, _minimum_set
+    ),
+}

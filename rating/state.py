@@ -1,0 +1,267 @@
+"""What the business knows: the nouns, and the fold's state that commands are decided on.
+
+Entries are frozen and replaced, never changed in place, and each replacement is journalled, so a decision
+whose commit lost the race is taken back in time proportional to what it touched.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from rating.accounts import PLATFORM, Posting
+from rating.calendar import next_month
+
+if TYPE_CHECKING:
+    from rating.price_book import PriceBook
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+_ABSENT: Any = "absent"
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """A reseller (服务商); `top` is the provider directly under the platform whose tree it belongs to."""
+
+    provider_id: str
+    name: str
+    parent_id: str
+    top: str
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """The organisation that holds numbers; `low_balance_hao` None means no low-balance alert."""
+
+    customer_id: str
+    provider_id: str
+    name: str
+    low_balance_hao: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """The form with a real customer's details that a special number's hold needs (R-HOLD-4)."""
+
+    intent_id: str
+    provider_id: str
+    service_number: str
+    approved: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A pre-occupation; `until_at` is when it ends by itself or ended early, `cycle_s` its full length."""
+
+    provider_id: str
+    top: str
+    from_at: datetime
+    until_at: datetime
+    cycle_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """A customer's right to a number. Rates and raises are effective-dated; months count from `starts_on`."""
+
+    customer_id: str
+    provider_id: str
+    plan_id: str
+    signed_at: datetime
+    starts_on: date
+    paid_months: int
+    base_minimum_hao: int
+    base_rate_hao: int
+    increment_s: int
+    opening_month_free: bool
+    rates: tuple[tuple[datetime, int], ...]
+    raises: tuple[tuple[str, int], ...] = ()
+    activated_at: datetime | None = None
+    ended_at: datetime | None = None
+    frozen: tuple[tuple[datetime, datetime | None], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A service number with its life: `state` since `since_at`, for `why` (a suspension's or freeze's cause)."""
+
+    service_number: str
+    number_class: str
+    state: str
+    since_at: datetime
+    why: str | None = None
+    holds: tuple[Hold, ...] = ()
+    contracts: tuple[Contract, ...] = ()
+    features: frozenset[str] = frozenset()
+
+    @property
+    def contract(self) -> Contract | None:
+        """The contract in force, if any."""
+        return self.contracts[-1] if self.contracts and self.contracts[-1].ended_at is None else None
+
+
+@dataclass(frozen=True, slots=True)
+class Credit:
+    """Prepaid call credit of one paid period (R-PLAN-1): pays charges of its months, first to end first."""
+
+    account: str
+    starts_on: date
+    ends_on: date
+    signed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How an account stands (R-ARR-1): its stage since when, and how often each alert was raised."""
+
+    stage: str = "clear"
+    since: datetime | None = None
+    low: bool = False
+    raised: tuple[tuple[str, int], ...] = ()
+
+    def times(self, kind: str) -> int:
+        return dict(self.raised).get(kind, 0)
+
+
+CLEAR = Standing()
+
+
+class Journalled(dict[K, V], Generic[K, V]):
+    """A dict that notes what each replacement replaced, in the journal of its State."""
+
+    def __init__(self, journal: list[tuple[dict[Any, Any], Any, Any]]) -> None:
+        super().__init__()
+        self.journal = journal
+
+    def put(self, key: K, value: V) -> None:
+        self.journal.append((self, key, self.get(key, _ABSENT)))
+        self[key] = value
+
+    def drop(self, key: K) -> None:
+        if key in self:
+            self.journal.append((self, key, self[key]))
+            del self[key]
+
+
+class State:
+    """The fold of all events below `events_seq` and all calls below `calls_seq`."""
+
+    def __init__(self) -> None:
+        self.journal: list[tuple[dict[Any, Any], Any, Any]] = []
+        self.facts: Journalled[str, Any] = Journalled(self.journal)
+        self.providers: Journalled[str, Provider] = Journalled(self.journal)
+        self.customers: Journalled[str, Customer] = Journalled(self.journal)
+        self.numbers: Journalled[str, Number] = Journalled(self.journal)
+        self.numbers_of: Journalled[str, tuple[str, ...]] = Journalled(self.journal)
+        self.intents: Journalled[str, Intent] = Journalled(self.journal)
+        self.credits: Journalled[str, tuple[Credit, ...]] = Journalled(self.journal)
+        self.leaves: Journalled[str, int] = Journalled(self.journal)
+        self.usage: Journalled[str, Mapping[str, int]] = Journalled(self.journal)
+        self.balances: Journalled[str, int] = Journalled(self.journal)
+        self.standings: Journalled[str, Standing] = Journalled(self.journal)
+        self.rerated: Journalled[tuple[str, str, str], int] = Journalled(self.journal)
+        self.reversed: Journalled[str, str] = Journalled(self.journal)
+        self.due: Journalled[tuple[str, str], datetime] = Journalled(self.journal)
+        self.gathered: dict[str, Posting] = {}
+        self._due_heap: list[tuple[datetime, str, str]] = []
+        self.facts["events_seq"] = 0
+        self.facts["calls_seq"] = 0
+        self.providers[PLATFORM] = Provider(PLATFORM, "platform", PLATFORM, PLATFORM)
+
+    # what is known as a whole
+
+    @property
+    def book(self) -> PriceBook:
+        """The price book in force; every home adopts one in its first event."""
+        book: PriceBook = self.facts["book"]
+        return book
+
+    @property
+    def events_seq(self) -> int:
+        return int(self.facts["events_seq"])
+
+    @property
+    def calls_seq(self) -> int:
+        return int(self.facts["calls_seq"])
+
+    @property
+    def closed_month(self) -> str | None:
+        """The last closed month; None before the first close."""
+        month: str | None = self.facts.get("closed_month")
+        return month
+
+    def billed_month(self, month: str) -> str:
+        """The month that a charge of `month` is billed to: its own, or the next to close (R-CALL-8)."""
+        closed = self.closed_month
+        return month if closed is None or month > closed else next_month(closed)
+
+    # money
+
+    def post(self, posting: Posting) -> None:
+        """Moves a posting's amount."""
+        self.move(posting.debit, -posting.amount_hao, posting.month)
+        self.move(posting.credit, posting.amount_hao, posting.month)
+
+    def move(self, account: str, delta_hao: int, month: str) -> None:
+        """Adds to a leaf; a customer's usage is kept by the month that it is billed to."""
+        if account.startswith(f"{PLATFORM}/"):
+            self.leaves.put(account, self.leaves.get(account, 0) + delta_hao)
+            return
+        kind, owner, leaf = account.split("/", 2)
+        if leaf == "usage":
+            months = dict(self.usage.get(owner, {}))
+            months[month] = months.get(month, 0) + delta_hao
+            self.usage.put(owner, months)
+        else:
+            self.leaves.put(account, self.leaves.get(account, 0) + delta_hao)
+        whole = f"{kind}/{owner}"
+        self.balances.put(whole, self.balances.get(whole, 0) + delta_hao)
+
+    def balance(self, account: str) -> int:
+        """Hao of all leaves under `customer/C` or `provider/P`."""
+        return self.balances.get(account, 0)
+
+    # what falls due
+
+    def schedule(self, kind: str, key: str, at: datetime) -> None:
+        """Something will happen at `at` unless it is unscheduled before; one entry for each kind and key."""
+        self.due.put((kind, key), at)
+        heapq.heappush(self._due_heap, (at, kind, key))
+
+    def unschedule(self, kind: str, key: str) -> None:
+        self.due.drop((kind, key))
+
+    def next_due(self, at: datetime) -> tuple[datetime, str, str] | None:
+        """The earliest entry due at or before `at`."""
+        while self._due_heap:
+            due_at, kind, key = self._due_heap[0]
+            if self.due.get((kind, key)) != due_at:
+                heapq.heappop(self._due_heap)
+            elif due_at > at:
+                return None
+            else:
+                return due_at, kind, key
+        return None
+
+    # taking back
+
+    def keep(self) -> None:
+        """All so far is in the ledger: it can't be taken back any more."""
+        self.journal.clear()
+
+    def take_back(self) -> None:
+        """Undoes everything since the last `keep`: its commit lost the race."""
+        for table, key, old in reversed(self.journal):
+            if old is _ABSENT:
+                table.pop(key, None)
+            else:
+                table[key] = old
+                if table is self.due:
+                    heapq.heappush(self._due_heap, (old, *key))
+        self.journal.clear()
+        self.gathered.clear()

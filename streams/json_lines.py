@@ -1,0 +1,278 @@
+"""JSON Lines: a block of lines becomes rows. Most lines look alike and are read by shape, the rest exactly."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from streams import json_shapes
+from streams.json_shapes import Lines, Match, Shape
+from streams.json_walk import Node, Walked, Wanted, walk
+from streams.rows import RAW_MAX_BYTES, Fault, Rows, too_long
+from streams.spans import Bytes, Flags, Ints, as_text, cut, is_utf8, put, spread
+
+_SLICE_BYTES = 512 << 10
+"""The scan works in slices that stay in the processor's cache."""
+
+_FEW_LINES = 16
+"""Fewer lines than these are read one by one: that is cheaper than to look for their shape."""
+
+_SHAPES_MAX = 64
+_MISSES_MAX = 12
+"""A block whose lines have so many shapes of few lines each is read on one by one."""
+
+_NARROW = b","
+_WIDE = b",}]"
+_BOM = b"\xef\xbb\xbf"
+
+
+class JsonLines:
+    """Reads blocks of one file, in order, and remembers the shapes that it met."""
+
+    def __init__(self, wanted: Wanted, record_max_bytes: int) -> None:
+        self._wanted = wanted
+        self._names = sorted(_names(wanted.tree))
+        self._max = record_max_bytes
+        self._shapes: list[Shape] = []
+        self._follow = _NARROW
+
+    def decode(self, data: bytes, at: int, *, final: bool) -> tuple[Rows, int]:
+        """The records of a block that begins `at` this offset of the file, and how many bytes they took.
+
+        Takes whole lines, and the last one without a line end only if `final`. Blank lines are no records.
+        """
+        used = len(data) if final else data.rfind(b"\n") + 1
+        block = data if used == len(data) else data[:used]
+        block = block if block.endswith(b"\n") or not used else block + b"\n"
+        while True:
+            follow = self._follow
+            scan = _scan(block, follow, skip=len(_BOM) if at == 0 and block.startswith(_BOM) else 0)
+            found, left = self._match(block, scan)
+            if follow == self._follow:
+                return self._rows(block, scan, found, left, at), used
+
+    def too_long(self, head: bytes, length: int, at: int) -> Rows:
+        """The row of a record that was not read whole: `head` is its begin, `length` its bytes in all."""
+        head = head[:RAW_MAX_BYTES]
+        text = walk(head, self._wanted).text
+        columns = {name: pa.array([text.get(name)], pa.string()) for name in self._names}
+        fault = too_long(length, self._max)
+        return Rows(columns, pa.nulls(1, pa.string()), pa.array([head], pa.binary()), np.array([at]), {0: fault})
+
+    def _match(self, block: bytes, scan: _Scan) -> tuple[list[Match], Ints]:
+        """The lines that have a shape, and the places of those that have none."""
+        lines = scan.lines
+        exact = _needs_walk(block, scan) | (lines.ends - lines.begins > self._max)
+        found: list[Match] = []
+        taken = np.zeros(len(exact), np.bool_)
+        misses = 0
+        for count in np.unique(scan.counts[~exact]).tolist():
+            rows = np.flatnonzero((scan.counts == count) & ~exact)
+            tried = [shape for shape in self._shapes if shape.closers == count]
+            while len(rows) >= _FEW_LINES and misses < _MISSES_MAX:
+                shape = tried.pop(0) if tried else self._learn(block, lines, int(rows[0]))
+                if shape is None:
+                    misses += 1
+                    rows = rows[1:]
+                    continue
+                match = json_shapes.match(shape, lines, rows)
+                misses += len(match.rows) < _FEW_LINES
+                if len(match.rows):
+                    found.append(match)
+                    taken[match.rows] = True
+                    rows = rows[~taken[rows]]
+        found = _without_inner_quotes(block, scan, found, taken)
+        best = [match.shape for match in sorted(found, key=lambda match: -len(match.rows))]
+        self._shapes = [*best, *(shape for shape in self._shapes if shape not in best)][:_SHAPES_MAX]
+        return found, np.flatnonzero(~taken)
+
+    def _learn(self, block: bytes, lines: Lines, row: int) -> Shape | None:
+        """The shape of this line, if it has one that others can share."""
+        line = block[lines.begins[row] : lines.ends[row]]
+        if walk(line, self._wanted).fault:
+            return None
+        shape = json_shapes.learn(line, self._wanted, _closers(line, self._follow))
+        if shape is None and self._follow == _NARROW:
+            if json_shapes.learn(line, self._wanted, _closers(line, _WIDE)):
+                self._follow = _WIDE
+                self._shapes.clear()
+        elif shape is not None:
+            self._shapes.append(shape)
+        return shape
+
+    def _rows(self, block: bytes, scan: _Scan, found: list[Match], left: Ints, at: int) -> Rows:
+        lines = scan.lines
+        count = len(lines.begins)
+        lengths = lines.ends - lines.begins
+        faults: dict[int, Fault] = {}
+        read: list[Walked] = []
+        for row in left.tolist():
+            begin, length = int(lines.begins[row]), int(lengths[row])
+            walked = walk(block[begin : begin + (length if length <= self._max else RAW_MAX_BYTES)], self._wanted)
+            if length > self._max:
+                walked = Walked(walked.text, None, too_long(length, self._max))
+            read.append(walked)
+            if walked.fault:
+                faults[row] = walked.fault
+        columns = {}
+        for name in self._names:
+            column = _column(name, lines, found)
+            column = _unescaped(column) if scan.escapes else column
+            columns[name] = put(column, left, [walked.text.get(name) for walked in read])
+        parts = [(match.rows, json_shapes.extra_of(match, lines)) for match in found if match.shape.extras]
+        extra = put(spread(parts, count, pa.string()), left, [walked.extra for walked in read])
+        kept = np.where(lengths > self._max, np.minimum(lengths, RAW_MAX_BYTES), lengths)
+        raw = cut(lines.buffer, lines.begins, lines.begins + kept)
+        return Rows(columns, extra, raw, lines.begins + at, faults)
+
+
+def _names(node: Node) -> list[str]:
+    own = [node.name] if node.name is not None else []
+    return own + [name for below in node.below.values() for name in _names(below)]
+
+
+@dataclass
+class _Scan:
+    """A block's lines, blank ones left out, how many closing quotes each has, and what else the block holds."""
+
+    lines: Lines
+    counts: Ints
+    quotes: int
+    controls: bool
+    escapes: bool
+
+
+def _scan(block: bytes, follow: bytes, skip: int) -> _Scan:
+    """One pass over a block that ends with a line end; its first `skip` bytes belong to no line."""
+    data = np.frombuffer(block, np.uint8)
+    size = len(data)
+    quote, other, mark = (np.empty(min(size, _SLICE_BYTES), np.bool_) for _ in range(3))
+    places: list[Ints] = []
+    quotes = low_bytes = 0
+    for low in range(0, size, _SLICE_BYTES):
+        part = data[low : low + _SLICE_BYTES]
+        after = data[low + 1 : low + 1 + len(part)]
+        q, o, m = quote[: len(part)], other[: len(part)], mark[: len(part)]
+        low_bytes += int(np.count_nonzero(np.less(part, _SPACE, out=o)))
+        quotes += int(np.count_nonzero(np.equal(part, _QUOTE, out=q)))
+        m[-1] = False
+        np.equal(after, follow[0], out=m[: len(after)])
+        for byte in follow[1:]:
+            np.equal(after, byte, out=o[: len(after)])
+            np.logical_or(m[: len(after)], o[: len(after)], out=m[: len(after)])
+        np.logical_and(m, q, out=m)
+        np.logical_or(m, np.equal(part, _LINE_END, out=o), out=m)
+        places.append(np.flatnonzero(m) + low)
+    special = np.concatenate(places) if places else np.zeros(0, np.int64)
+    is_end = data[special] == _LINE_END
+    at_end = np.flatnonzero(is_end)
+    ends = special[at_end]
+    begins = np.concatenate([np.array([skip]), ends[:-1] + 1])[: len(ends)]
+    # the closing quotes are listed without the line ends, of which `arange` come before each line's
+    until = at_end - np.arange(len(ends))
+    first = np.concatenate([np.zeros(1, np.int64), until[:-1]])[: len(ends)]
+    ends = ends - ((ends > begins) & (data[ends - 1] == _RETURN))
+    full = np.flatnonzero(ends > begins)
+    full = full[~_is_blank(block, data, begins, ends, full)]
+    lines = Lines(pa.py_buffer(block), data, begins[full], ends[full], first[full], special[~is_end])
+    return _Scan(lines, (until - first)[full], quotes, low_bytes > len(is_end[is_end]), b"\\" in block)
+
+
+def _is_blank(block: bytes, data: Bytes, begins: Ints, ends: Ints, rows: Ints) -> Flags:
+    """Which of these lines hold nothing but spaces."""
+    blank: Flags = data[begins[rows]] <= _SPACE
+    for place in np.flatnonzero(blank).tolist():
+        row = rows[place]
+        blank[place] = not block[begins[row] : ends[row]].strip(b" \t\r")
+    return blank
+
+
+def _closers(line: bytes, follow: bytes) -> list[int]:
+    return [at for at in range(len(line) - 1) if line[at] == _QUOTE and line[at + 1] in follow]
+
+
+def _needs_walk(block: bytes, scan: _Scan) -> Flags:
+    """Lines with bytes that a shape cannot vouch for: control characters, odd escapes, no UTF-8."""
+    lines = scan.lines
+    odd = np.zeros(len(lines.begins), np.bool_)
+    if scan.controls:
+        odd |= _any_in(lines, np.flatnonzero((lines.bytes < _SPACE) & (lines.bytes != _LINE_END)))
+    if scan.escapes:
+        odd |= _any_in(lines, _odd_escapes(lines.bytes))
+    if not block.isascii() and not is_utf8(block):
+        for row in np.flatnonzero(_any_in(lines, np.flatnonzero(lines.bytes >= 0x80))).tolist():
+            odd[row] |= not is_utf8(block[lines.begins[row] : lines.ends[row]])
+    return odd
+
+
+def _any_in(lines: Lines, places: Ints) -> Flags:
+    """Whether any of the ascending places lies inside each line."""
+    flags: Flags = np.searchsorted(places, lines.ends) > np.searchsorted(places, lines.begins)
+    return flags
+
+
+def _odd_escapes(data: Bytes) -> Ints:
+    """Places of backslashes that escape a quote or a backslash, or nothing that JSON knows, or what is no text."""
+    places = np.flatnonzero(data == _BACKSLASH)
+    padded = np.append(data, np.zeros(5, np.uint8))
+    kind = padded[places + 1]
+    digits = _HEX[np.stack([padded[places + step] for step in (2, 3, 4, 5)])]
+    point = digits[0] * 4096 + digits[1] * 256 + digits[2] * 16 + digits[3]
+    is_text = (digits >= 0).all(axis=0) & (point > 0) & ((point < 0xD800) | (point > 0xDFFF))
+    plain = _PLAIN_ESCAPE[kind] | ((kind == _U) & is_text)
+    odd: Ints = places[~plain]
+    return odd
+
+
+def _without_inner_quotes(block: bytes, scan: _Scan, found: list[Match], taken: Flags) -> list[Match]:
+    """Leave out lines that have a quote inside a text; there are none if the block's quotes add up."""
+    lines = scan.lines
+    rest = np.flatnonzero(~taken)
+    others = sum(block.count(b'"', lines.begins[row], lines.ends[row]) for row in rest.tolist())
+    if scan.quotes == others + sum(match.shape.quotes * len(match.rows) for match in found):
+        return found
+    places = np.flatnonzero(lines.bytes == _QUOTE)
+    counts = np.searchsorted(places, lines.ends) - np.searchsorted(places, lines.begins)
+    clean: list[Match] = []
+    for match in found:
+        good = counts[match.rows] == match.shape.quotes
+        taken[match.rows[~good]] = False
+        starts, stops = [each[good] for each in match.starts], [each[good] for each in match.stops]
+        clean.append(Match(match.shape, match.rows[good], match.begins[good], starts, stops))
+    return clean
+
+
+def _column(name: str, lines: Lines, found: list[Match]) -> Any:
+    """A field's text for every line, as written; null where it is absent or empty, or where no shape was found."""
+    starts, stops = lines.begins.copy(), lines.begins.copy()
+    for match in found:
+        if name in match.shape.fields:
+            start, stop = match.shape.fields[name]
+            starts[match.rows] = start.of(match.begins, match.stops)
+            stops[match.rows] = stop.of(match.begins, match.stops)
+    empty: Flags = starts >= stops
+    return as_text(cut(lines.buffer, starts, stops, null=empty if empty.any() else None))
+
+
+def _unescaped(column: Any) -> Any:
+    """Text as written in JSON -> what it says. Most often it is a slash that needs none."""
+    if not pc.any(pc.match_substring(column, "\\")).as_py():
+        return column
+    column = pc.replace_substring(column, "\\/", "/")
+    rows = np.flatnonzero(pc.match_substring(column, "\\").fill_null(False).to_numpy(zero_copy_only=False))  # noqa: FBT003
+    written = column.take(pa.array(rows)).to_pylist()
+    return put(column, rows, [json.loads(f'"{text}"') for text in written])
+
+
+_QUOTE, _BACKSLASH, _SPACE, _LINE_END, _RETURN, _U = b'"\\ \n\ru'
+_PLAIN_ESCAPE = np.zeros(256, np.bool_)
+_PLAIN_ESCAPE[list(b"/bfnrt")] = True
+_HEX = np.full(256, -1, np.int64)
+_HEX[list(b"0123456789")] = range(10)
+_HEX[list(b"abcdef")] = range(10, 16)
+_HEX[list(b"ABCDEF")] = range(10, 16)

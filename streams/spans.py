@@ -1,0 +1,65 @@
+"""Text columns cut out of a buffer of bytes without a loop: spans in, Arrow arrays out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+Ints = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+Bytes = npt.NDArray[np.uint8]
+
+
+def cut(buffer: Any, starts: Ints, stops: Ints, *, null: Flags | None = None) -> Any:
+    """The bytes of each span [starts[i], stops[i]) as one binary array; null where `null` says so.
+
+    Spans stand in file order and do not overlap: starts[i] <= stops[i] <= starts[i + 1], all < 2 GiB.
+    """
+    count = len(starts)
+    offsets = np.empty(2 * count + 1, np.int32)
+    offsets[0:-1:2] = starts
+    offsets[1::2] = stops
+    offsets[-1] = stops[-1] if count else 0
+    # every second element of this view is a span, the ones between are what lies between them
+    both = pa.Array.from_buffers(pa.binary(), 2 * count, [None, pa.py_buffer(offsets), buffer])
+    return both.take(pa.array(np.arange(0, 2 * count, 2, dtype=np.int32), mask=null))
+
+
+def as_text(binary: Any) -> Any:
+    """A binary array whose bytes are known to be UTF-8, as text, without a copy."""
+    return binary.view(pa.string())
+
+
+def is_utf8(buffer: Any) -> bool:
+    """True if the whole buffer is UTF-8."""
+    offsets = pa.py_buffer(np.array([0, len(buffer)], np.int32))
+    try:
+        pa.Array.from_buffers(pa.string(), 1, [None, offsets, pa.py_buffer(buffer)]).validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def put(column: Any, rows: Ints, values: list[Any]) -> Any:
+    """The column with `values` in place of what stood at `rows` (ascending)."""
+    if not len(rows):
+        return column
+    mask = np.zeros(len(column), np.bool_)
+    mask[rows] = True
+    return pc.replace_with_mask(column, pa.array(mask), pa.array(values, column.type))
+
+
+def spread(parts: list[tuple[Ints, Any]], count: int, kind: Any) -> Any:
+    """One array of `count` rows from parts that each know their rows; rows of no part are null."""
+    if not parts:
+        return pa.nulls(count, kind)
+    order = np.full(count, -1, np.int64)
+    at = 0
+    for rows, values in parts:
+        order[rows] = np.arange(at, at + len(values))
+        at += len(values)
+    return pa.concat_arrays([values for _, values in parts]).take(pa.array(order, mask=order < 0))

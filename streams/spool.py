@@ -1,0 +1,243 @@
+"""Files into the ledger: call records and commands, exactly once, whatever is killed when.
+
+A file's records and how far it was read are one commit (`streams.files`), so a run that was killed goes on at
+the very byte, and naming a file twice adds nothing twice. The next chunk is decoded while the last is committed.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import BinaryIO
+
+from ledger.charge import charge
+from ledger.home import Home
+from ledger.submit import Answer, Line, submit
+from streams import files
+from streams.chunks import Chunk, Digest, read_chunks
+from streams.decode import Format, load_format
+
+STDIN = "stdin"
+HEAD_BYTES = 64 << 10
+COMMANDS_A_COMMIT = 5_000
+OPEN_S = 60
+"""How long a file may stand still before its last line, and calls of several rows, are taken as complete."""
+
+Clock = Callable[[], datetime]
+Progress = Callable[[int, int, int], None]
+"""(bytes read, bytes in all, records): called after each commit."""
+
+
+class CannotRead(Exception):
+    """A file or folder that cannot be opened: one sentence."""
+
+
+def no_progress(_done: int, _size: int, _records: int) -> None:
+    """For callers without a terminal."""
+
+
+@dataclass
+class Taken:
+    """What one run took in: files, and rows by outcome and reason."""
+
+    files: int = 0
+    known_files: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def records(self) -> int:
+        return sum(self.counts[outcome] for outcome in ("rated", "duplicate", "rejected"))
+
+
+def call_files(path: Path) -> list[Path]:
+    """The file, or the folder's files by name; what is still being written under a hidden or .tmp name is not seen."""
+    if path.is_dir():
+        inside = sorted(one for one in path.rglob("*") if one.is_file())
+        return [one for one in inside if not one.name.startswith(".") and one.suffix not in {".tmp", ".part"}]
+    if not path.exists():
+        raise CannotRead(f"There is no file {path}: check the name.")
+    return [path]
+
+
+def ingest(home: Home, path: Path, format_name: str, clock: Clock, progress: Progress = no_progress) -> Taken:
+    """Takes in a file, or every file of a folder, to its end."""
+    taken = Taken()
+    for one in call_files(path):
+        _ingest_file(home, one, format_name, clock, taken, progress, complete=True)
+    return taken
+
+
+def ingest_stdin(home: Home, format_name: str, clock: Clock, progress: Progress = no_progress) -> Taken:
+    """Takes in standard input; it has no identity, so sending it twice is met by the calls' own ids."""
+    taken = Taken(files=1)
+    stream = sys.stdin.buffer
+    head = stream.peek(HEAD_BYTES) if hasattr(stream, "peek") else b""
+    fmt = load_format(format_name, head)
+    for chunk in _ahead(read_chunks(stream, fmt)):
+        if chunk.records.num_rows:
+            taken.counts += charge(home, chunk.records, STDIN, clock(), {})
+        progress(chunk.end, 0, taken.records)
+    return taken
+
+
+def _ingest_file(
+    home: Home,
+    path: Path,
+    format_name: str,
+    clock: Clock,
+    taken: Taken,
+    progress: Progress,
+    *,
+    complete: bool,
+) -> int:
+    """Returns the offset that was reached."""
+    try:
+        size = path.stat().st_size
+        stream = path.open("rb")
+    except OSError as error:
+        raise CannotRead(f"{path} cannot be read: {error.strerror}.") from None
+    with stream:
+        fmt = load_format(format_name, stream.read(HEAD_BYTES))
+        place = files.find(home.calls, stream, size, whole=fmt.whole_file)
+        file_id, end, before = place.file_id, place.offset, taken.records
+        for chunk in _ahead(read_chunks(stream, fmt, start=place.offset, complete=complete)):
+            end = chunk.end
+            if not chunk.records.num_rows:
+                continue
+            at = files.offsets(file_id, chunk.end, chunk.digest)
+            file_id = file_id or chunk.digest
+            taken.counts += charge(home, chunk.records, path.name, clock(), at)
+            progress(chunk.end, size, taken.records)
+    taken.files += 1
+    taken.known_files += taken.records == before and place.file_id is not None
+    return end
+
+
+def _ahead(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+    """The chunks, the next one read by a second thread while the caller works on the last."""
+    with ThreadPoolExecutor(1, thread_name_prefix="decode") as reader:
+        coming = reader.submit(next, chunks, None)
+        while (chunk := coming.result()) is not None:
+            coming = reader.submit(next, chunks, None)
+            yield chunk
+
+
+@dataclass
+class _Watched:
+    """A file of a followed folder as it was last seen."""
+
+    stamp: tuple[int, int]
+    still_since_s: float
+    finished: bool = False
+
+
+def follow(
+    home: Home, path: Path, format_name: str, clock: Clock, stop: Callable[[], bool],
+    progress: Progress = no_progress, poll_s: float = 0.2,
+) -> Taken:  # fmt: skip
+    """Takes in what appears in a folder, or is appended to a file, until `stop` says so.
+
+    A growing file is read up to its last whole line; once it has stood still for OPEN_S seconds, what is left
+    of it is taken too. Size and date only say that a look is worth it; what is new is known by content.
+    """
+    taken = Taken()
+    watched: dict[Path, _Watched] = {}
+    while not stop():
+        home.see()
+        for one in call_files(path):
+            _look(home, one, watched, format_name, clock, taken, progress)
+        if not stop():
+            time.sleep(poll_s)
+    return taken
+
+
+def _look(
+    home: Home, path: Path, watched: dict[Path, _Watched], format_name: str, clock: Clock, taken: Taken,
+    progress: Progress,
+) -> None:  # fmt: skip
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        watched.pop(path, None)
+        return
+    stamp, now_s = (status.st_size, status.st_mtime_ns), time.monotonic()
+    last = watched.get(path)
+    if last is None or last.stamp != stamp:
+        watched[path] = _Watched(stamp, now_s)
+        _ingest_file(home, path, format_name, clock, taken, progress, complete=False)
+    elif not last.finished and now_s - last.still_since_s >= OPEN_S:
+        _ingest_file(home, path, format_name, clock, taken, progress, complete=True)
+        last.finished = True
+
+
+def submit_file(home: Home, path: Path, clock: Clock, heard: Callable[[Answer], None]) -> int:
+    """Sends a file's lines as commands; lines that an earlier run has sent are not sent again.
+
+    `heard` gets each answer. Returns the number of lines sent now.
+    """
+    try:
+        stream = path.open("rb")
+    except OSError as error:
+        raise CannotRead(f"{path} cannot be read: {error.strerror}.") from None
+    with stream:
+        place = files.find(home.events, stream, path.stat().st_size)
+        return _submit_lines(home, stream, path.name, place, clock, heard)
+
+
+def submit_stdin(home: Home, clock: Clock, heard: Callable[[Answer], None]) -> int:
+    """Sends standard input's lines as commands; a repeat is met by the commands' own ids."""
+    return _submit_lines(home, sys.stdin.buffer, STDIN, files.Place(None, 0), clock, heard)
+
+
+@dataclass
+class _Cursor:
+    """Where in a file of commands we are, and the digest of everything before."""
+
+    file_id: str | None
+    pos: int
+    digest: Digest
+    lines: list[Line] = field(default_factory=list)
+    blob: bytes = b""
+
+    def read(self, stream: BinaryIO) -> bool:
+        """The next lines; False at the end. Blank lines are passed over."""
+        self.pos += len(self.blob)
+        self.digest.update(self.blob)
+        raw_lines = [line for line in (stream.readline() for _ in range(COMMANDS_A_COMMIT)) if line]
+        self.blob, self.lines, at = b"".join(raw_lines), [], self.pos
+        for raw in raw_lines:
+            if raw.strip():
+                self.lines.append(Line(raw.rstrip(b"\r\n"), at, at + len(raw)))
+            at += len(raw)
+        return bool(raw_lines)
+
+    def offsets(self, line: Line) -> Mapping[str, int]:
+        """What is committed with the rows up to this line."""
+        digest = self.digest.copy()
+        digest.update(self.blob[: line.end - self.pos])
+        self.file_id = self.file_id or digest.text()
+        return files.offsets(self.file_id, line.end, digest.text())
+
+
+def _submit_lines(
+    home: Home, stream: BinaryIO, name: str, place: files.Place, clock: Clock, heard: Callable[[Answer], None]
+) -> int:
+    digest = Digest()
+    digest.read(stream, place.offset)
+    cursor, sent = _Cursor(place.file_id, place.offset, digest), 0
+    while cursor.read(stream):
+        offsets = cursor.offsets if name != STDIN else _no_offsets
+        for answer in submit(home, cursor.lines, name, clock(), offsets):
+            heard(answer)
+            sent += 1
+    return sent
+
+
+def _no_offsets(_: Line) -> Mapping[str, int]:
+    return {}
