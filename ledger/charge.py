@@ -40,30 +40,23 @@ def charge(
     `records` has the schema RECORD; `source` names where they came from, `retries` the rejects that they try
     again. The rows and `offsets` are one commit. What follows from the calls is decided before this returns.
     """
-    rows = _commit(home, records, source, received_at, offsets, retries)
-    first = home.calls.next_seq - rows.num_rows
-    rows = rows.add_column(0, CALLS.field("seq"), pa.array(np.arange(first, home.calls.next_seq)))
-    home.committed_calls()
-    home.decide_on_calls(rows)
-    return count(rows)
-
-
-def _commit(
-    home: Home,
-    records: pa.Table,
-    source: str | pa.ChunkedArray,
-    received_at: datetime,
-    offsets: Mapping[str, int],
-    retries: pa.Array | None,
-) -> pa.Table:
     while True:
         home.see()
         rows = rated_rows(home, home.prices, records, source, received_at, retries)
         try:
-            home.calls.append(rows, offsets=offsets)
+            return commit_rated(home, rows, offsets)
         except LostRace:
             continue
-        return rows
+
+
+def commit_rated(home: Home, rows: pa.Table, offsets: Mapping[str, int]) -> Counter[str]:
+    """Commits what `rated_rows` gave and decides what follows; LostRace if others committed calls since then."""
+    first = home.calls.next_seq
+    home.calls.append(rows, offsets=offsets)
+    rows = rows.add_column(0, CALLS.field("seq"), pa.array(np.arange(first, first + rows.num_rows)))
+    home.committed_calls()
+    home.decide_on_calls(rows)
+    return count(rows)
 
 
 def count(rows: pa.Table) -> Counter[str]:

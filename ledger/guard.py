@@ -13,6 +13,7 @@ import json
 import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -185,7 +186,10 @@ def _described(cursor: duckdb.DuckDBPyConnection, body: str) -> tuple[str, list[
 def _refuse_functions(cursor: duckdb.DuckDBPyConnection, query: str) -> None:
     """Looks at the very text that will run, as DuckDB parses it."""
     ((parsed,),) = cursor.execute("SELECT json_serialize_sql(?)", [query]).fetchall()
-    tree = json.loads(parsed)
+    try:
+        tree = json.loads(parsed)
+    except RecursionError:
+        raise QueryRefused("The statement is nested too deeply: write it flatter.") from None
     if tree["error"]:
         raise QueryRefused(f"The statement cannot be checked: {tree['error_message']}")
     for name in _table_functions(tree):
@@ -234,6 +238,8 @@ def _run_bounded(
                 outcome.batches.append(batch)
         except BaseException as error:  # noqa: BLE001 - raised again by the thread that waits
             outcome.error = error
+        finally:
+            cursor.close()
 
     worker = threading.Thread(target=work, name="select", daemon=True)
     worker.start()
@@ -242,7 +248,8 @@ def _run_bounded(
     finally:
         late = worker.is_alive()
         if late:
-            cursor.interrupt()
+            with suppress(duckdb.Error):  # it may have ended this very moment
+                cursor.interrupt()
             worker.join(_GRACE_S)
     if late:
         raise QueryFailed(

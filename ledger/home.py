@@ -7,6 +7,7 @@ the same.
 
 from __future__ import annotations
 
+import gc
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -173,6 +174,7 @@ class Home:
         first, seen = state.events_seq, state.calls_seq
         if first == self.events.next_seq and self.catalogue is not None:
             return
+        gc.disable()  # what is folded stays: looking for garbage among it again and again is in vain
         for rows in self.events.read_batches_since(first, _FOLDED):
             for calls_seq, event in read_events(rows):
                 if not cold and event.kind in {"close_customer", "close_month"}:
@@ -186,6 +188,7 @@ class Home:
         else:
             self._fold_calls_until(seen)
         state.keep()
+        gc.enable()
 
     def _fold_calls_until(self, calls_seq: int) -> None:
         if calls_seq > self.state.calls_seq:

@@ -1,7 +1,213 @@
-"""Stub until maintenance lands."""
+"""Keeping a table quick: small files merged, months sorted, checkpoints, what nobody needs removed.
 
+Each commit adds a file, and what a commit or a query costs grows with the live files. So `housekeep`, which a
+writer calls after each commit, merges small files in the background, makes a checkpoint and removes log entries
+that it covers; `maintain` also sorts months by number, so that a number's calls of a month lie side by side.
+
+A rewrite is a compare-and-set commit that adds one file and removes its sources, without changing data; delta-rs's
+own `optimize` is not used, for two at once double the ledger. Readers that hold an older version go on: a replaced
+file stays for a week. It is touched when it is replaced, so that its age on disk says since when nobody new reads
+it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import threading
+import uuid
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from deltalake.transaction import RemoveAction
+
+from ledger.entries import LOG, checkpoint_path, entry_path, read_txns, versions
+from ledger.faults import LedgerFault
+from ledger.files import ROW_GROUP, LiveFile, fsync_path, read_in_order, scan_sql, spilling, write_parquet
 from ledger.log import Log
+from ledger.repair import check_live
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+KEEP = timedelta(days=7)
+"""How long replaced and orphaned files stay."""
+SMALL_ROWS = 60_000
+"""Files below this are merged by `housekeep`; ingest in large batches leaves nothing to merge."""
+_SMALL_FILES = 32
+_ENTRIES = 50
+_MERGED_ROWS = 1_000_000  # of a file of events: their order is seq, so that one file would be rewritten for ever
+_SORTED = "s-"
+_at_work: dict[Path, threading.Thread] = {}
+_trouble = logging.getLogger("fentan.ledger")
 
 
-def housekeep(log: Log) -> None:
-    """Nothing yet."""
+@dataclass
+class Report:
+    """What one maintenance run did."""
+
+    merged_files: int = 0
+    merged_rows: int = 0
+    checkpoint: int | None = None
+    removed_entries: int = 0
+    removed_files: int = 0
+    removed_bytes: int = 0
+    lost_races: int = 0
+    sorted_months: list[str] = field(default_factory=list)
+
+
+def housekeep(log: Log) -> threading.Thread | None:
+    """After a commit: starts merging and checkpointing in the background when it is due; else costs microseconds.
+
+    Uses a second `Log`, and the writer's commits go on meanwhile. Trouble is logged, not raised: the writer will
+    meet it itself if it matters. Gives the thread, None if nothing is due or one is at work already.
+    """
+    running = _at_work.get(log.folder)
+    if (running is not None and running.is_alive()) or not (_crowds(log) or log.since_checkpoint() >= _ENTRIES):
+        return None
+    thread = threading.Thread(target=_housekeep, args=(log.folder, log.schema), name=f"housekeep {log.folder.name}")
+    _at_work[log.folder] = thread
+    thread.start()
+    return thread
+
+
+def _housekeep(folder: Path, schema: pa.Schema) -> None:
+    try:
+        log = Log.open(folder, schema)
+        report = Report()
+        for crowd in _crowds(log):
+            _rewrite(log, crowd, ["seq"], "", report)
+        _checkpoint(log, report)
+    except (LedgerFault, OSError, pa.ArrowException) as error:
+        _trouble.warning("housekeeping of the table %s: %s", folder.name, error)
+
+
+def maintain(log: Log, *, keep: timedelta = KEEP, progress: Callable[[str], None] | None = None) -> Report:
+    """Everything: merges and sorts, makes a checkpoint, removes log entries and files older than `keep`.
+
+    May run beside writers, readers and itself. Raises LedgerFault if the table is not whole afterwards.
+    """
+    report = Report()
+    log.refresh()
+    order = ["service_number", "start_at", "seq"] if "service_number" in log.schema.names else ["seq"]
+    due = list(_unsorted(log)) if len(order) > 1 else list(_adjacent(log))
+    for files in due:
+        month = dict(files[0].partition).get("month")
+        if progress:
+            progress(f"{log.folder.name} {month or ''}: {sum(f.rows for f in files):,} rows".replace(" :", ":"))
+        if _rewrite(log, files, order, _SORTED if len(order) > 1 else "", report) and month is not None:
+            report.sorted_months.append(month)
+    _checkpoint(log, report)
+    _remove_unused(log, keep, report)
+    log.refresh()
+    check_live(log.folder, log.live_files(), log.next_seq)
+    return report
+
+
+# -- what is due
+
+
+def _partitions(log: Log) -> Iterator[list[LiveFile]]:
+    parts: dict[tuple[tuple[str, str | None], ...], list[LiveFile]] = {}
+    for file in log.live_files():
+        parts.setdefault(file.partition, []).append(file)
+    yield from parts.values()
+
+
+def _crowds(log: Log) -> list[list[LiveFile]]:
+    """Small files of one partition, where there are many; for a table in seq order only neighbours."""
+    crowds = []
+    for files in _partitions(log):
+        small = [f for f in files if f.rows < SMALL_ROWS]
+        if len(small) >= _SMALL_FILES:
+            crowds.append(small)
+    return crowds
+
+
+def _unsorted(log: Log) -> Iterator[list[LiveFile]]:
+    """A month's unsorted files; with the sorted ones as soon as those are not more than three times as many rows."""
+    for files in _partitions(log):
+        loose = [f for f in files if not _is_sorted(f)]
+        rows = sum(f.rows for f in loose)
+        together = loose
+        for file in sorted((f for f in files if _is_sorted(f)), key=lambda f: f.rows):
+            if rows and file.rows <= 3 * rows:
+                together, rows = [*together, file], rows + file.rows
+        if together:
+            yield together
+
+
+def _is_sorted(file: LiveFile) -> bool:
+    return file.path.rpartition("/")[2].startswith(_SORTED)
+
+
+def _adjacent(log: Log) -> Iterator[list[LiveFile]]:
+    """Neighbouring files that make one of at most a million rows."""
+    group: list[LiveFile] = []
+    for file in log.live_files():
+        if group and sum(f.rows for f in group) + file.rows > _MERGED_ROWS:
+            if len(group) > 1:
+                yield group
+            group = []
+        group.append(file)
+    if len(group) > 1:
+        yield group
+
+
+# -- rewriting
+
+
+def _rewrite(log: Log, sources: list[LiveFile], order: list[str], prefix: str, report: Report) -> bool:
+    """One file in place of several, unless others have replaced one of them meanwhile."""
+    new = _write_sorted(log, sources, order, prefix)
+    try:
+        while all(file.path in log.live_paths for file in sources):
+            for file in sources:
+                os.utime(log.folder / file.path)
+            touched_ms = (log.folder / sources[-1].path).stat().st_mtime_ns // 1_000_000
+            actions = [new.add_action(log.folder, data_change=False)]
+            removes = [RemoveAction(file.path, data_change=False, deletion_timestamp=touched_ms, size=file.size,
+                                    partition_values=dict(file.partition)) for file in sources]
+            if log.commit([*actions, *removes], {}, {"rewrite": True}):
+                log.refresh()
+                report.merged_files += len(sources)
+                report.merged_rows += new.rows
+                return True
+            report.lost_races += 1
+            log.refresh()
+    except FileNotFoundError:  # replaced, and removed already
+        pass
+    except BaseException:
+        (log.folder / new.path).unlink(missing_ok=True)
+        raise
+    (log.folder / new.path).unlink(missing_ok=True)
+    return False
+
+
+def _write_sorted(log: Log, sources: list[LiveFile], order: list[str], prefix: str) -> LiveFile:
+    folder, partition = log.folder, sources[0].partition
+    path = (folder / sources[0].path).parent / f"{prefix}{uuid.uuid4().hex}.parquet"
+    body = pa.schema([f for f in log.schema if f.name not in dict(partition)])
+    rows = sum(file.rows for file in sources)
+    least, most = min(file.seq_min for file in sources), max(file.seq_max for file in sources)
+    try:
+        if order == ["seq"]:
+            write_parquet(path, read_in_order(folder, sources, body, least, most + 1, ROW_GROUP), body)
+        else:
+            with spilling(folder, "1GB") as con:
+                con.execute(
+                    f"COPY (SELECT {', '.join(body.names)} FROM {scan_sql(folder, sources)} "
+                    f"ORDER BY {', '.join(order)}) TO '{str(path).replace(chr(39), chr(39) * 2)}' "
+                    f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP})")
+            fsync_path(path)
+        _assert_same(path, rows, least, most)
+        fsync_path(path.parent)
+        return LiveFile(str(path.relative_to(folder)), path.stat().st_size, rows, least, most, partition)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise

@@ -114,7 +114,7 @@ def _sql_type(kind: pa.DataType) -> str:
 
 
 def _none(schema: pa.Schema) -> str:
-    columns = ", ".join(f"CAST(NULL AS {_sql_type(field.type)}) AS {field.name}" for field in schema)
+    columns = ", ".join(f'CAST(NULL AS {_sql_type(field.type)}) AS "{field.name}"' for field in schema)
     return f"SELECT {columns} WHERE false"
 
 
@@ -140,9 +140,9 @@ def _store(
         kind = _sql_type(column.type)
         found = there.get(column.name)
         if found is None:
-            columns.append(f"CAST(NULL AS {kind}) AS {column.name}")
+            columns.append(f'CAST(NULL AS {kind}) AS "{column.name}"')
         elif found == kind:
-            columns.append(column.name)
+            columns.append(f'"{column.name}"')
         else:
             raise LedgerFault(
                 f"The column {column.name} of {view.removesuffix('_rows')} is {found} in the data files and "

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
 import numpy as np
+import orjson
 import pyarrow as pa
 
 from ledger.schema import CHANGE_COLUMNS, EVENTS, POSTING_COLUMNS
@@ -25,7 +25,7 @@ _CHANGE_FIELDS = ["number", "facet", "from_at", "until_at", "value", "customer_i
 
 def canonical(value: Mapping[str, Any]) -> str:
     """JSON that is the same for the same content."""
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
 
 
 class EventRows:
@@ -138,7 +138,7 @@ def read_events(rows: pa.Table) -> Iterator[tuple[int, Event]]:
                 ids[index],
                 kinds[index],
                 ats[index],
-                json.loads(effects[index]) if effects[index] else {},
+                orjson.loads(effects[index]) if effects[index] else {},
                 tuple(postings[posting_bounds[index] : posting_bounds[index + 1]]),
                 tuple(changes[change_bounds[index] : change_bounds[index + 1]]),
             ),

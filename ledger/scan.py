@@ -127,11 +127,12 @@ def latest_start(calls: Log, since: int, until: int) -> datetime | None:
     """The latest start of the rated calls with since <= seq < until."""
     if not calls.files_since(since):
         return None
-    found = connection().execute(
-        f"SELECT max(start_at) FROM {calls.scan_sql()} WHERE outcome = 'rated' AND seq >= $since",
-        {"since": since},
+    found = ask(
+        f"SELECT max(start_at) FROM {calls.scan_sql()} WHERE outcome = 'rated' AND seq >= $since AND seq < $until",
+        since=since,
+        until=until,
     )
-    latest: datetime | None = pa.table(found.to_arrow_table()).column(0)[0].as_py()
+    latest: datetime | None = found.column(0)[0].as_py()
     return latest
 
 

@@ -86,23 +86,23 @@ def rate(records: pa.Table, catalogue: Catalogue, received_at: datetime) -> pa.T
     given = {field.name: one_chunk(records[field.name], field.type) for field in RECORD if field.name != "raw"}
     numbers = normalise_service_numbers(given["service_number"])
     times = Times.of(given)
-    known, segment = catalogue.find(numbers.keys, times.start)
+    known, found = catalogue.find(numbers.keys, times.start)
 
     faults = np.zeros(n, dtype=np.int8)
     _mark_missing(faults, given)
     mark(faults, numbers.keys < 0, Fault.BAD_NUMBER)
     times.mark_bad(faults, catalogue.terms, received_at)
     mark(faults, ~known, Fault.UNKNOWN_NUMBER)
-    mark(faults, segment == NOTHING, Fault.NO_PLAN)
+    mark(faults, found["tariff"] == NOTHING, Fault.NO_PLAN)
     rated = faults == Fault.NONE
     valid = None if rated.all() else rated
 
-    segment = segment if valid is None else np.where(rated, segment, NOTHING)
-    duration_s = times.duration_s if valid is None else np.where(rated, times.duration_s, 0)
-    customer, provider = catalogue.segments.customer.take(segment), catalogue.segments.provider.take(segment)
-    tariff = catalogue.segments.tariff.take(segment)
-    price = (tariff // NOT_BILLABLE).astype(np.intp)
-    state = tariff - price * NOT_BILLABLE
+    duration_s = times.duration_s
+    if valid is not None:
+        duration_s = np.where(rated, duration_s, 0)
+        found[~rated] = NOTHING
+    price = (found["tariff"] // NOT_BILLABLE).astype(np.intp)
+    state = found["tariff"] - price * NOT_BILLABLE
 
     callers = normalise_callers(given["caller_number"])
     area, area_codes, outside = _areas(callers.origins, given["caller_area"])
@@ -119,8 +119,8 @@ def rate(records: pa.Table, catalogue: Catalogue, received_at: datetime) -> pa.T
         **given,
         "outcome": dictionary_array((~rated).view(np.int8), _OUTCOMES),
         "service_number": numbers.texts,
-        "customer_id": dictionary_array(customer, catalogue.customers.texts),
-        "provider_id": dictionary_array(provider, catalogue.providers.texts),
+        "customer_id": dictionary_array(found["customer"], catalogue.customers.texts),
+        "provider_id": dictionary_array(found["provider"], catalogue.providers.texts),
         "caller_number": callers.texts,
         "caller_area": dictionary_array(area, area_codes),
         "month": _months(times.start, valid, month_of(received_at)),
@@ -151,15 +151,16 @@ def _mark_missing(faults: npt.NDArray[np.int8], given: dict[str, pa.Array]) -> N
     """What the decoder found, and what a call cannot do without."""
     if given["fault"].null_count < len(faults):
         mark(faults, pc.is_valid(given["fault"]).to_numpy(zero_copy_only=False), Fault.DECODER)
-    lengths = np.diff(text_parts(given["call_id"])[0])
     for name, fault in (("call_id", Fault.NO_CALL_ID), ("service_number", Fault.NO_SERVICE_NUMBER)):
         if (present := is_valid(given[name])) is not None:
             mark(faults, ~present, fault)
-        mark(faults, np.diff(text_parts(given[name])[0]) == 0, fault)
+        offsets, _ = text_parts(given[name])
+        mark(faults, offsets[1:] == offsets[:-1], fault)
     for name, fault in (("start_at", Fault.NO_START), ("end_at", Fault.NO_END)):
         if (present := is_valid(given[name])) is not None:
             mark(faults, ~present, fault)
-    if lengths.max(initial=0) > CALL_ID_LIMIT:
+    offsets, _ = text_parts(given["call_id"])
+    if np.diff(offsets).max(initial=0) > CALL_ID_LIMIT:
         long = pc.fill_null(pc.greater(pc.utf8_length(given["call_id"]), CALL_ID_LIMIT), fill_value=False)
         mark(faults, long.to_numpy(zero_copy_only=False), Fault.LONG_CALL_ID)
 

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from rating.accounts import Command
 from rating.calendar import parse_day, parse_instant, parse_month
 from rating.money import parse_yuan
@@ -89,10 +91,6 @@ def _shown(value: object) -> str:
     return text if len(text) <= 60 else text[:59] + "…"
 
 
-def _no_constant(name: str) -> object:
-    raise ValueError(f"{name} is not JSON")
-
-
 def read_object(raw: bytes) -> dict[str, Any]:
     """One JSON object in UTF-8. Unreadable with the reason otherwise (F-09)."""
     if len(raw) > MAX_DEPTH_BYTES:
@@ -100,8 +98,8 @@ def read_object(raw: bytes) -> dict[str, Any]:
             Reason.UNREADABLE, f"A command of {len(raw)} bytes is longer than {MAX_DEPTH_BYTES}."
         )
     try:
-        value = json.loads(raw.decode("utf-8"), parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
+        value = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
         raise Unreadable(Reason.UNREADABLE, f"This is not a JSON object: {error}.") from None
     if not isinstance(value, dict):
         raise Unreadable(Reason.UNREADABLE, f"This is not a JSON object: {_shown(value)}.")

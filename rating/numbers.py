@@ -138,11 +138,15 @@ def _keys_of_rows(rows: npt.NDArray[np.uint8]) -> Int32s:
     keys = np.zeros(len(rows), dtype=np.int32)
     for column in range(3, 10):
         keys *= 10
-        keys += rows[:, column] - np.uint8(48)
-    keys += (rows[:, 0] == ord("8")) * np.int32(_KEY_OF_800)
-    good = ((rows[:, 0] == ord("4")) | (rows[:, 0] == ord("8"))) & (rows[:, 1] == 48) & (rows[:, 2] == 48)
+        keys += rows[:, column]
+    keys -= 48 * 1_111_111  # the digits are ASCII
+    eight = rows[:, 0] == ord("8")
+    good = (rows[:, 0] == ord("4")) | eight
+    good &= (rows[:, 1] == 48) & (rows[:, 2] == 48)
     if rows.max() > 57 or rows.min() < 48:
         good &= ((rows - np.uint8(48)) <= 9).all(axis=1)
+    if eight.any():
+        keys[eight] += _KEY_OF_800
     if not good.all():
         keys[~good] = -1
     return keys
@@ -240,24 +244,18 @@ def _origins(callers: pa.Array) -> tuple[Int32s, Bools]:
     offsets, data = text_parts(callers)
     lengths = np.diff(offsets)
     data = data if len(data) else np.zeros(1, dtype=np.uint8)
-    head = _eight_bytes(data, offsets[:-1].astype(np.intp))
-    first, second, third, fourth = (head >> np.uint64(8 * at) & np.uint64(0xFF) for at in range(4))
-    zero, one, three, nine = (np.uint64(ord(digit)) for digit in "0139")
-    is_11, begins_0, second_0 = lengths == 11, first == zero, second == zero
-    mobile = is_11 & (first == one) & (second >= three) & (second <= nine)
-    fixed = (lengths >= 10) & (lengths <= 12) & begins_0 & ~second_0
-    fixed &= ~((lengths == 12) & (second == one) & (third >= three))  # a trunk 0 and a mobile
-    outside = (lengths >= 6) & (lengths <= 17) & begins_0 & second_0 & (third != zero)
-    outside &= ~((third == np.uint64(ord("8"))) & (fourth == np.uint64(ord("6"))))
-    short = (lengths > 0) & (lengths < 10) & ~(begins_0 & second_0)
-
-    prefix = _number_of_eight(head) // np.int64(10)
-    origins = np.full(len(callers), UNKNOWN_ORIGIN, dtype=np.int32)
-    np.copyto(origins, prefix, where=mobile, casting="same_kind")
-    np.copyto(origins, prefix // 1000, where=fixed, casting="same_kind")
-    origins[outside] = OUTSIDE_ORIGIN
-
-    normal = mobile | fixed | outside | short
+    prefix = (_number_of_eight(_eight_bytes(data, offsets[:-1].astype(np.intp))) // 10).astype(np.int32)
+    mobile = (lengths == 11) & (prefix >= MOBILE_FROM) & (prefix < 2_000_000)
+    fixed = (lengths >= 10) & (lengths <= 12) & (prefix >= 100_000) & (prefix < 1_000_000)
+    fixed &= ~((lengths == 12) & (prefix >= 130_000) & (prefix < 200_000))  # a trunk 0 and a mobile
+    origins = np.where(mobile, prefix, np.where(fixed, prefix // 1000, np.int32(UNKNOWN_ORIGIN)))
+    normal = mobile | fixed
+    if not normal.all():
+        outside = (lengths >= 6) & (lengths <= 17) & (prefix >= 10_000) & (prefix < 100_000)
+        outside &= prefix // 1000 != 86
+        origins[outside] = OUTSIDE_ORIGIN
+        short = (lengths > 0) & (lengths < 10) & (prefix >= 100_000)
+        normal |= outside | short
     if data.max() > 57 or data.min() < 48:
         strange_bytes = np.zeros(len(data) + 1, dtype=np.int32)
         np.cumsum((data - np.uint8(48)) > 9, out=strange_bytes[1:])

@@ -26,6 +26,11 @@ LINE_KINDS = (
 )  # fmt: skip
 """Why an account moved, in the order of a statement: the postings' kinds, and calls of this and earlier months."""
 
+CHARGES = frozenset(
+    {"call", "late_call", "minimum_top_up", "late_call_adjustment", "rerating", "feature_fee", "fine", "credit_expiry"}
+)
+"""The kinds of line that are charges; all others but settlement are money that was paid in, or went back."""
+
 CALLS = pa.schema(
     [
         pa.field("call_id", pa.string(), nullable=False),
@@ -98,14 +103,14 @@ class Account:
     closing: tuple[int, ...]
 
     @property
-    def in_hao(self) -> int:
-        """What came in: the lines whose sum over the pots is above zero."""
-        return sum(line.total_hao for line in self.lines if line.total_hao > 0)
+    def paid_hao(self) -> int:
+        """What was paid in, less what went back: opening + paid − charged = closing."""
+        return sum(line.total_hao for line in self.lines if line.kind not in CHARGES)
 
     @property
-    def out_hao(self) -> int:
-        """What went out, as an amount of 0 or more: opening + in − out = closing."""
-        return -sum(line.total_hao for line in self.lines if line.total_hao < 0)
+    def charged_hao(self) -> int:
+        """What was charged, less what was taken back of it."""
+        return -sum(line.total_hao for line in self.lines if line.kind in CHARGES)
 
     def total_hao(self, kind: str) -> int:
         """The sum of the lines of a kind."""

@@ -70,22 +70,21 @@ class JsonLines:
         exact = _needs_walk(block, scan) | (lines.ends - lines.begins > self._max)
         found: list[Match] = []
         taken = np.zeros(len(exact), np.bool_)
+        rows = np.flatnonzero(~exact)
+        tried = list(self._shapes)
         misses = 0
-        for count in np.unique(scan.counts[~exact]).tolist():
-            rows = np.flatnonzero((scan.counts == count) & ~exact)
-            tried = [shape for shape in self._shapes if shape.closers == count]
-            while len(rows) >= _FEW_LINES and misses < _MISSES_MAX:
-                shape = tried.pop(0) if tried else self._learn(block, lines, int(rows[0]))
-                if shape is None:
-                    misses += 1
-                    rows = rows[1:]
-                    continue
-                match = json_shapes.match(shape, lines, rows)
-                misses += len(match.rows) < _FEW_LINES
-                if len(match.rows):
-                    found.append(match)
-                    taken[match.rows] = True
-                    rows = rows[~taken[rows]]
+        while len(rows) >= _FEW_LINES and misses < _MISSES_MAX:
+            shape = tried.pop(0) if tried else self._learn(block, lines, int(rows[0]))
+            if shape is None:
+                misses += 1
+                rows = rows[1:]
+                continue
+            match = json_shapes.match(shape, lines, rows)
+            misses += len(match.rows) < _FEW_LINES
+            if len(match.rows):
+                found.append(match)
+                taken[match.rows] = True
+                rows = rows[~taken[rows]]
         found = _without_inner_quotes(block, scan, found, taken)
         best = [match.shape for match in sorted(found, key=lambda match: -len(match.rows))]
         self._shapes = [*best, *(shape for shape in self._shapes if shape not in best)][:_SHAPES_MAX]
@@ -96,13 +95,10 @@ class JsonLines:
         line = block[lines.begins[row] : lines.ends[row]]
         if walk(line, self._wanted).fault:
             return None
-        shape = json_shapes.learn(line, self._wanted, _closers(line, self._follow))
-        if shape is None and self._follow == _NARROW:
-            if json_shapes.learn(line, self._wanted, _closers(line, _WIDE)):
-                self._follow = _WIDE
-                self._shapes.clear()
-        elif shape is not None:
-            self._shapes.append(shape)
+        shape = json_shapes.learn(line, self._wanted, self._follow)
+        if shape is None and self._follow != _WIDE and json_shapes.learn(line, self._wanted, _WIDE):
+            self._follow = _WIDE
+            self._shapes.clear()
         return shape
 
     def _rows(self, block: bytes, scan: _Scan, found: list[Match], left: Ints, at: int) -> Rows:
@@ -141,7 +137,6 @@ class _Scan:
     """A block's lines, blank ones left out, how many closing quotes each has, and what else the block holds."""
 
     lines: Lines
-    counts: Ints
     quotes: int
     controls: bool
     escapes: bool
@@ -150,15 +145,38 @@ class _Scan:
 def _scan(block: bytes, follow: bytes, skip: int) -> _Scan:
     """One pass over a block that ends with a line end; its first `skip` bytes belong to no line."""
     data = np.frombuffer(block, np.uint8)
+    special, quotes = _special(data, follow)
+    kind = data[special]
+    at_end = np.flatnonzero(kind == _LINE_END)
+    ends = special[at_end]
+    closers = special[kind == _QUOTE]
+    controls = len(ends) + len(closers) < len(special)
+    if controls:
+        at_end = np.searchsorted(closers, ends) + np.arange(len(ends))
+    begins = np.concatenate([_START + skip, ends[:-1] + 1])[: len(ends)]
+    # the closing quotes are listed without the line ends, of which `arange` come before each line's
+    until = at_end - np.arange(len(ends))
+    first = np.concatenate([_START, until[:-1]])[: len(ends)]
+    if controls:
+        ends = ends - ((ends > begins) & (data[ends - 1] == _RETURN))
+    full = np.flatnonzero(ends > begins)
+    full = full[~_is_blank(block, data, begins, ends, full)]
+    if len(full) < len(ends):
+        begins, ends, first, until = begins[full], ends[full], first[full], until[full]
+    lines = Lines(pa.py_buffer(block), data, begins, ends, np.append(closers, len(data) - 1), first, until)
+    return _Scan(lines, quotes, controls, b"\\" in block)
+
+
+def _special(data: Bytes, follow: bytes) -> tuple[Ints, int]:
+    """Places of control characters, and of quotes with a byte of `follow` behind them; the number of quotes."""
     size = len(data)
     quote, other, mark = (np.empty(min(size, _SLICE_BYTES), np.bool_) for _ in range(3))
-    places: list[Ints] = []
-    quotes = low_bytes = 0
+    places: list[Ints] = [np.zeros(0, np.int64)]
+    quotes = 0
     for low in range(0, size, _SLICE_BYTES):
         part = data[low : low + _SLICE_BYTES]
         after = data[low + 1 : low + 1 + len(part)]
         q, o, m = quote[: len(part)], other[: len(part)], mark[: len(part)]
-        low_bytes += int(np.count_nonzero(np.less(part, _SPACE, out=o)))
         quotes += int(np.count_nonzero(np.equal(part, _QUOTE, out=q)))
         m[-1] = False
         np.equal(after, follow[0], out=m[: len(after)])
@@ -166,21 +184,9 @@ def _scan(block: bytes, follow: bytes, skip: int) -> _Scan:
             np.equal(after, byte, out=o[: len(after)])
             np.logical_or(m[: len(after)], o[: len(after)], out=m[: len(after)])
         np.logical_and(m, q, out=m)
-        np.logical_or(m, np.equal(part, _LINE_END, out=o), out=m)
+        np.logical_or(m, np.less(part, _SPACE, out=o), out=m)
         places.append(np.flatnonzero(m) + low)
-    special = np.concatenate(places) if places else np.zeros(0, np.int64)
-    is_end = data[special] == _LINE_END
-    at_end = np.flatnonzero(is_end)
-    ends = special[at_end]
-    begins = np.concatenate([np.array([skip]), ends[:-1] + 1])[: len(ends)]
-    # the closing quotes are listed without the line ends, of which `arange` come before each line's
-    until = at_end - np.arange(len(ends))
-    first = np.concatenate([np.zeros(1, np.int64), until[:-1]])[: len(ends)]
-    ends = ends - ((ends > begins) & (data[ends - 1] == _RETURN))
-    full = np.flatnonzero(ends > begins)
-    full = full[~_is_blank(block, data, begins, ends, full)]
-    lines = Lines(pa.py_buffer(block), data, begins[full], ends[full], first[full], special[~is_end])
-    return _Scan(lines, (until - first)[full], quotes, low_bytes > len(is_end[is_end]), b"\\" in block)
+    return np.concatenate(places), quotes
 
 
 def _is_blank(block: bytes, data: Bytes, begins: Ints, ends: Ints, rows: Ints) -> Flags:
@@ -190,10 +196,6 @@ def _is_blank(block: bytes, data: Bytes, begins: Ints, ends: Ints, rows: Ints) -
         row = rows[place]
         blank[place] = not block[begins[row] : ends[row]].strip(b" \t\r")
     return blank
-
-
-def _closers(line: bytes, follow: bytes) -> list[int]:
-    return [at for at in range(len(line) - 1) if line[at] == _QUOTE and line[at + 1] in follow]
 
 
 def _needs_walk(block: bytes, scan: _Scan) -> Flags:
@@ -234,27 +236,33 @@ def _without_inner_quotes(block: bytes, scan: _Scan, found: list[Match], taken: 
     lines = scan.lines
     rest = np.flatnonzero(~taken)
     others = sum(block.count(b'"', lines.begins[row], lines.ends[row]) for row in rest.tolist())
-    if scan.quotes == others + sum(match.shape.quotes * len(match.rows) for match in found):
+    own = [match.shape.key_quotes + 2 * match.texts for match in found]
+    if scan.quotes == others + sum(int(each.sum()) for each in own):
         return found
     places = np.flatnonzero(lines.bytes == _QUOTE)
     counts = np.searchsorted(places, lines.ends) - np.searchsorted(places, lines.begins)
     clean: list[Match] = []
-    for match in found:
-        good = counts[match.rows] == match.shape.quotes
+    for match, quotes in zip(found, own, strict=True):
+        good: Flags = counts[match.rows] == quotes
         taken[match.rows[~good]] = False
-        starts, stops = [each[good] for each in match.starts], [each[good] for each in match.stops]
-        clean.append(Match(match.shape, match.rows[good], match.begins[good], starts, stops))
+        clean.append(match.only(good))
     return clean
 
 
 def _column(name: str, lines: Lines, found: list[Match]) -> Any:
     """A field's text for every line, as written; null where it is absent or empty, or where no shape was found."""
-    starts, stops = lines.begins.copy(), lines.begins.copy()
+    starts = stops = lines.begins
     for match in found:
-        if name in match.shape.fields:
-            start, stop = match.shape.fields[name]
-            starts[match.rows] = start.of(match.begins, match.stops)
-            stops[match.rows] = stop.of(match.begins, match.stops)
+        for place, value in enumerate(match.shape.values):
+            if value.name != name:
+                continue
+            if len(match.rows) == len(lines.begins):
+                starts, stops = match.inner_starts[place], match.inner_stops[place]
+                continue
+            if starts is lines.begins:
+                starts, stops = starts.copy(), stops.copy()
+            starts[match.rows] = match.inner_starts[place]
+            stops[match.rows] = match.inner_stops[place]
     empty: Flags = starts >= stops
     return as_text(cut(lines.buffer, starts, stops, null=empty if empty.any() else None))
 
@@ -270,6 +278,7 @@ def _unescaped(column: Any) -> Any:
 
 
 _QUOTE, _BACKSLASH, _SPACE, _LINE_END, _RETURN, _U = b'"\\ \n\ru'
+_START = np.zeros(1, np.int64)
 _PLAIN_ESCAPE = np.zeros(256, np.bool_)
 _PLAIN_ESCAPE[list(b"/bfnrt")] = True
 _HEX = np.full(256, -1, np.int64)

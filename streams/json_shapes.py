@@ -1,8 +1,9 @@
 """Lines of JSON that look like one read before, read thousands at a time.
 
-A shape is what such lines share: every byte outside their texts and numbers. A line is of a shape if it has the
-same bytes there, texts without an inner quote and numbers of the plain kind between, so it means what the line
-meant from which the shape was learnt, with other values. All others are left to `json_walk`, one by one.
+A shape is what such lines share: the order of their fields, and every byte between two values. A line is of a
+shape if it has the same bytes there, and between them texts without an inner quote, numbers of the plain kind,
+null, true or false: so it means what the line meant from which the shape was learnt, with other values. All
+other lines are left to `json_walk`, one by one.
 """
 
 from __future__ import annotations
@@ -12,139 +13,198 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from streams.json_walk import Node, Wanted
-from streams.spans import Bytes, Flags, Ints, as_text, cut
+from streams.spans import Bytes, Flags, Ints, as_text, cut, gather
 
-NUMBER = 0
-TEXT = 1
-
-_AT_END = -1
+TEXT = "text"  # text or null
+WHOLE = "whole"  # digits or null
+SCALAR = "scalar"  # text, any number or null
+ANY = "any"  # the same, true or false
 
 
 @dataclass(frozen=True)
-class Slot:
-    """A text or number whose value may differ from line to line.
+class Value:
+    """A place where lines differ. gap: the bytes between it and the value before, or the line's begin."""
 
-    gap: bytes between the end of the slot before it (or the line's begin) and its own first byte
-    closer: which of the line's closing quotes ends it; -1 for a text that nothing but the tail follows
-    """
-
-    kind: int
+    kind: str
     gap: int
-    whole: bool = False
-    closer: int = _AT_END
+    name: str | None = None
 
 
 @dataclass(frozen=True)
-class Mark:
-    """A place in a line: so many bytes after the end of a slot, or after the line's begin (slot -1)."""
+class Extra:
+    """A field that nobody asked for: from so many bytes after value `first` to so many after value `last`."""
 
-    slot: int
-    offset: int
-
-    def of(self, begins: Ints, stops: list[Ints]) -> Ints:
-        return (begins if self.slot < 0 else stops[self.slot]) + self.offset
+    key: str
+    first: int
+    first_offset: int
+    last: int
+    last_offset: int
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What lines share: their slots, the bytes around them, and where each field stands."""
+    """What lines share. skeleton: the bytes outside the values; tail: how many of them follow the last value;
+    listed: for each value, whether the quote that closes it is among the `closers` of the lines."""
 
-    slots: tuple[Slot, ...]
+    values: tuple[Value, ...]
+    listed: tuple[bool, ...]
     tail: int
     skeleton: bytes
-    closers: int
-    quotes: int
-    fields: dict[str, tuple[Mark, Mark]]
-    extras: tuple[tuple[bytes, Mark, Mark], ...]
+    key_quotes: int
+    extras: tuple[Extra, ...]
 
 
 @dataclass
 class Lines:
-    """Lines of a buffer, and the quotes that close a text, as offsets into it.
+    """Lines of a buffer as offsets into it, and the quotes that close a text.
 
-    first: for each line, the place of its first closing quote in `closers`
+    closers: ascending; `first` and `until` say which of them are a line's own
     """
 
     buffer: Any
     bytes: Bytes
     begins: Ints
     ends: Ints
-    first: Ints
     closers: Ints
+    first: Ints
+    until: Ints
 
 
 @dataclass
 class Match:
-    """The lines of one shape: which, and where their slots begin and end."""
+    """The lines of one shape, and for each of its values where it begins and ends in each of them.
+
+    starts, stops: the value as written; inner_starts, inner_stops: the text inside its quotes, empty for null
+    texts: how many of a line's values are texts
+    """
 
     shape: Shape
     rows: Ints
     begins: Ints
-    starts: list[Ints]
-    stops: list[Ints]
+    ends: Ints
+    starts: list[Ints] = field(default_factory=list)
+    stops: list[Ints] = field(default_factory=list)
+    inner_starts: list[Ints] = field(default_factory=list)
+    inner_stops: list[Ints] = field(default_factory=list)
+    texts: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+
+    def only(self, good: Flags) -> Match:
+        """The same without the lines that are not good."""
+        if good.all():
+            return self
+        spans = ([each[good] for each in s] for s in (self.starts, self.stops, self.inner_starts, self.inner_stops))
+        return Match(
+            self.shape, self.rows[good], self.begins[good], self.ends[good], *spans, texts=self.texts[good]
+        )
 
 
 def match(shape: Shape, lines: Lines, rows: Ints) -> Match:
-    """Those of the `rows` (each with `shape.closers` closing quotes) that are of the shape, save for quotes
-    inside their texts, which the caller counts."""
-    begins, ends, first = lines.begins[rows], lines.ends[rows], lines.first[rows]
-    at = begins
+    """Those of the `rows` that are of the shape, save for quotes inside their texts, which the caller counts."""
+    every = len(rows) == len(lines.begins)
+    begins, ends, closer, until = (
+        each if every else each[rows] for each in (lines.begins, lines.ends, lines.first, lines.until)
+    )
+    found = Match(shape, rows, begins, ends, texts=until - closer)
     good: Flags = np.ones(len(rows), np.bool_)
-    starts: list[Ints] = []
-    stops: list[Ints] = []
-    for slot in shape.slots:
-        start = at + slot.gap
-        if slot.kind == NUMBER:
-            stop, numbers = _numbers(lines, start, ends, plain=slot.whole)
-            good &= numbers
+    at = begins
+    for value, listed in zip(shape.values, shape.listed, strict=True):
+        start = at + value.gap
+        is_text: Flags = _peek(lines.bytes, start) == _QUOTE
+        others = np.flatnonzero(~is_text)
+        if listed:
+            stop = _peek(lines.closers, closer) + 1
+            closer = closer + (is_text if len(others) else 1)
         else:
-            stop = ends - shape.tail if slot.closer == _AT_END else lines.closers[first + slot.closer]
-            good &= start <= stop
-        starts.append(start)
-        stops.append(stop)
+            stop = ends - shape.tail
+            found.texts += is_text
+        inner_start, inner_stop = start + 1, stop - 1
+        if len(others):
+            chosen = others if len(others) < len(rows) else slice(None)
+            stop[chosen], is_null, ok = _token(lines, start[chosen], ends[chosen], value.kind)
+            good[chosen] &= ok
+            inner_start[chosen] -= 1
+            inner_stop[chosen] = np.where(is_null, inner_start[chosen], stop[chosen])
+        if value.kind == WHOLE:
+            good &= ~is_text
+        good &= inner_start <= inner_stop
+        found.starts.append(start)
+        found.stops.append(stop)
+        found.inner_starts.append(inner_start)
+        found.inner_stops.append(inner_stop)
         at = stop
-    good &= at + shape.tail == ends
-    if not good.all():
-        begins, ends = begins[good], ends[good]
-        starts, stops = [each[good] for each in starts], [each[good] for each in stops]
-        rows = rows[good]
-    same = _has_skeleton(shape, lines, begins, ends, starts, stops)
-    if not same.all():
-        begins, rows = begins[same], rows[same]
-        starts, stops = [each[same] for each in starts], [each[same] for each in stops]
-    return Match(shape, rows, begins, starts, stops)
+    good &= (at + shape.tail == ends) & (closer == until)
+    found = found.only(good)
+    return found.only(_has_skeleton(found, lines))
 
 
 def extra_of(found: Match, lines: Lines) -> Any:
     """The lines' unknown fields as JSON objects, each value as it is written."""
     parts: list[Any] = []
-    before = b"{"
-    for key, start, stop in found.shape.extras:
-        parts.append(pa.scalar((before + key + b":").decode()))
-        parts.append(as_text(cut(lines.buffer, start.of(found.begins, found.stops), stop.of(found.begins, found.stops))))
-        before = b","
+    before = "{"
+    for extra in found.shape.extras:
+        start = (found.begins if extra.first < 0 else found.stops[extra.first]) + extra.first_offset
+        stop = (found.begins if extra.last < 0 else found.stops[extra.last]) + extra.last_offset
+        parts += [pa.scalar(before + extra.key + ":"), as_text(cut(lines.buffer, start, stop))]
+        before = ","
     return pc.binary_join_element_wise(*parts, pa.scalar("}"), "")
 
 
-def _numbers(lines: Lines, start: Ints, ends: Ints, *, plain: bool) -> tuple[Ints, Flags]:
-    """Where the numbers at `start` end, and which of them are of the kind read here: whole if `plain`."""
-    last = len(lines.bytes) - 1
-    marks = _DIGITS if plain else _NUMERALS
+def _peek(array: npt.NDArray[Any], at: Ints) -> npt.NDArray[Any]:
+    """What stands `at` these places; behind the array's end, its last element."""
+    last = len(array) - 1
+    inside: npt.NDArray[Any] = array[at if not len(at) or at.max() <= last else np.minimum(at, last)]
+    return inside
+
+
+def _token(lines: Lines, start: Ints, ends: Ints, kind: str) -> tuple[Ints, Flags, Flags]:
+    """Values that are no text: where they end, which are null, and which may stand in a value of this kind."""
     stop = start.copy()
-    inside = marks[lines.bytes[np.minimum(stop, last)]]
-    for _ in range(_NUMBER_MAX):
-        stop += inside
-        inside &= marks[lines.bytes[np.minimum(stop, last)]]
-        if not inside.any():
+    first = _peek(lines.bytes, start)
+    is_null = _spells(lines, start, first, b"null")
+    if is_null.any():
+        stop += 4 * is_null
+    ok = is_null
+    if kind == ANY:
+        for word in (b"true", b"false"):
+            is_word = _spells(lines, start, first, word)
+            stop += len(word) * is_word
+            ok = ok | is_word
+    if kind != TEXT and not ok.all():
+        rows = np.flatnonzero(~ok)
+        stop[rows], good = _numbers(lines, start[rows], ends[rows], plain=kind == WHOLE)
+        ok = ok.copy()
+        ok[rows] = good
+    return stop, is_null, ok
+
+
+def _spells(lines: Lines, start: Ints, first: Bytes, word: bytes) -> Flags:
+    same: Flags = first == word[0]
+    if same.any():
+        for step in range(1, len(word)):
+            same &= _peek(lines.bytes, start + step) == word[step]
+    return same
+
+
+def _numbers(lines: Lines, start: Ints, ends: Ints, *, plain: bool) -> tuple[Ints, Flags]:
+    """Where the numbers at `start` end, and which are of the kind read here: digits alone if `plain`."""
+    marks = _DIGITS if plain else _NUMERALS
+    first = byte = _peek(lines.bytes, start)
+    running = marks[byte]
+    stop = start + running
+    for step in range(1, _NUMBER_MAX):
+        running &= marks[_peek(lines.bytes, start + step)]
+        if not running.any():
             break
+        stop += running
     length = stop - start
     good: Flags = (length > 0) & (length < _NUMBER_MAX) & (stop <= ends)
     if plain:
-        good &= (lines.bytes[np.minimum(start, last)] != _ZERO) | (length == 1)
+        good &= (first != _ZERO) | (length == 1)
     else:
         rows = np.flatnonzero(good)
         tokens = as_text(cut(lines.buffer, start[rows], stop[rows]))
@@ -152,34 +212,20 @@ def _numbers(lines: Lines, start: Ints, ends: Ints, *, plain: bool) -> tuple[Int
     return stop, good
 
 
-def _has_skeleton(shape: Shape, lines: Lines, begins: Ints, ends: Ints, starts: list[Ints], stops: list[Ints]) -> Flags:
-    """Whether the bytes outside the slots are the shape's."""
-    count, width = len(begins), 2 * len(shape.slots) + 2
+def _has_skeleton(found: Match, lines: Lines) -> Flags:
+    """Whether the bytes outside the values are the shape's."""
+    shape, count = found.shape, len(found.rows)
     if not count:
         return np.ones(0, np.bool_)
-    borders = np.empty((count, width), np.int32)
-    borders[:, 0] = begins
-    for place, (start, stop) in enumerate(zip(starts, stops, strict=True)):
-        borders[:, 2 * place + 1] = start
-        borders[:, 2 * place + 2] = stop
-    borders[:, -1] = ends
-    # every second piece between two borders is a part of the skeleton; taken together they lie side by side
-    pieces = pa.Array.from_buffers(
-        pa.binary(), count * width - 1, [None, pa.py_buffer(borders), lines.buffer]
-    ).take(pa.array(np.arange(0, count * width, 2, dtype=np.int32)))
-    laid = np.frombuffer(pieces.buffers()[2], np.uint8, count * len(shape.skeleton)).reshape(count, -1)
-    model = np.frombuffer(shape.skeleton, np.uint8)
-    same: Flags = laid == model
+    parts = [value.gap for value in shape.values] + [shape.tail]
+    starts = np.empty((count, len(parts)), np.int32)
+    starts[:, 0] = found.begins
+    for place, stop in enumerate(found.stops, 1):
+        starts[:, place] = stop
+    sizes = np.broadcast_to(np.array(parts, np.int32), starts.shape)
+    laid = np.frombuffer(gather(lines.buffer, starts.ravel(), sizes.ravel()), np.uint8, count * len(shape.skeleton))
+    same: Flags = laid.reshape(count, -1) == np.frombuffer(shape.skeleton, np.uint8)
     return np.ones(count, np.bool_) if same.all() else same.all(axis=1)
-
-
-_DIGITS = np.zeros(256, np.bool_)
-_DIGITS[list(b"0123456789")] = True
-_NUMERALS = np.zeros(256, np.bool_)
-_NUMERALS[list(b"0123456789.-")] = True
-_ZERO = ord("0")
-_NUMBER_MAX = 19
-_DECIMAL = r"^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?$"
 
 
 class _UnfitError(Exception):
@@ -190,16 +236,11 @@ class _UnfitError(Exception):
 class _Learner:
     line: bytes
     wanted: Wanted
-    closers: dict[int, int]
-    slots: list[Slot] = field(default_factory=list)
+    values: list[Value] = field(default_factory=list)
     outside: list[bytes] = field(default_factory=list)
-    fields: dict[str, tuple[Mark, Mark]] = field(default_factory=dict)
-    extras: list[tuple[bytes, Mark, Mark]] = field(default_factory=list)
-    last: int = 0
-    quotes: int = 0
-
-    def mark(self, at: int) -> Mark:
-        return Mark(len(self.slots) - 1, at - self.last)
+    extras: list[Extra] = field(default_factory=list)
+    stop: int = 0
+    key_quotes: int = 0
 
     def token(self, at: int) -> re.Match[bytes]:
         found = _TOKEN.match(self.line, at)
@@ -207,40 +248,30 @@ class _Learner:
             raise _UnfitError
         return found
 
-    def value(self, at: int, node: Node | None) -> int:
-        """Read the value that begins at or after `at`; where it ends."""
-        token = self.token(at)
-        begin, mark = token.start(1), token[1][:1]
-        if mark == b'"':
-            self.quotes += 2
-            self.slot(TEXT, begin + 1, token.end(1) - 1, node)
-        elif mark in b"-0123456789":
-            self.slot(NUMBER, begin, token.end(1), node)
-        elif mark == b"{":
+    def value(self, token: re.Match[bytes], node: Node | None) -> int:
+        """Take the value that begins with this token; where it ends."""
+        mark = token[1][:1]
+        if mark == b"{":
             return self.members(token.end(1), node, top=False)
-        elif mark == b"[":
+        if mark == b"[":
             return self.elements(token.end(1), node)
-        elif node is not None and (node.below or (node.name and not (token[1] == b"null"))):
-            raise _UnfitError
-        return token.end(1)
-
-    def slot(self, kind: int, start: int, stop: int, node: Node | None) -> None:
         name = node.name if node else None
-        whole = name is not None and name in self.wanted.whole
-        if name is not None and self.wanted.strict and name not in self.wanted.soft and (kind == NUMBER) is not whole:
+        if node is not None and node.below:
             raise _UnfitError
-        closer = self.closers.get(stop, _AT_END) if kind == TEXT else _AT_END
-        if self.slots and self.slots[-1].kind == TEXT and self.slots[-1].closer == _AT_END:
-            raise _UnfitError  # the slot before was not the last after all
-        self.outside.append(self.line[self.last : start])
-        begins = Mark(len(self.slots) - 1, start - self.last)
-        self.slots.append(Slot(kind, start - self.last, whole and self.wanted.strict, closer))
-        self.last = stop
-        if name is not None:
-            self.fields[name] = (begins, Mark(len(self.slots) - 1, 0))
+        if name is None:
+            kind = ANY
+        elif not self.wanted.strict or name in self.wanted.soft:
+            kind = SCALAR
+        else:
+            kind = WHOLE if name in self.wanted.whole else TEXT
+        begin = token.start(1)
+        self.outside.append(self.line[self.stop : begin])
+        self.values.append(Value(kind, begin - self.stop, name))
+        self.stop = token.end(1)
+        return self.stop
 
     def members(self, at: int, node: Node | None, *, top: bool) -> int:
-        """Read an object's members from behind its brace; where it ends."""
+        """Take an object's members from behind its brace; where it ends."""
         if node is not None and node.name is not None:
             raise _UnfitError
         seen: set[bytes] = set()
@@ -250,51 +281,60 @@ class _Learner:
             if key in seen or b"\\" in key:
                 raise _UnfitError
             seen.add(key)
-            self.quotes += 2
-            colon = self.token(token.end(1))
-            below = node.below.get(key.decode()) if node else None
-            start_at = self.token(colon.end(1)).start(1)
-            start = self.mark(start_at)
-            end = self.value(start_at, below)
+            self.key_quotes += 2
+            begin = self.token(self.token(token.end(1)).end(1))
+            first, first_offset = len(self.values) - 1, begin.start(1) - self.stop
+            end = self.value(begin, node.below.get(key.decode()) if node else None)
             if top and key.decode() not in self.wanted.known:
-                self.extras.append((token[1], start, self.mark(end)))
+                last, last_offset = len(self.values) - 1, end - self.stop
+                self.extras.append(Extra(token[1].decode(), first, first_offset, last, last_offset))
             token = self.token(end)
             if token[1] == b",":
                 token = self.token(token.end(1))
         return token.end(1)
 
     def elements(self, at: int, node: Node | None) -> int:
-        """Read an array's elements from behind its bracket; where it ends."""
+        """Take an array's elements from behind its bracket; where it ends."""
         if node is not None:
             raise _UnfitError
         token = self.token(at)
         while token[1] != b"]":
-            token = self.token(self.value(token.start(1), None))
+            token = self.token(self.value(token, None))
             if token[1] == b",":
                 token = self.token(token.end(1))
         return token.end(1)
 
 
-def learn(line: bytes, wanted: Wanted, closers: list[int]) -> Shape | None:
+def learn(line: bytes, wanted: Wanted, follow: bytes) -> Shape | None:
     """The shape of a line that `walk` read without fault; None if it cannot stand for others.
 
-    closers: the places in the line that count as closing quotes
+    follow: the bytes after a quote by which `Lines.closers` were found
     """
-    learner = _Learner(line, wanted, {at: place for place, at in enumerate(closers)})
+    learner = _Learner(line, wanted)
     try:
         learner.members(learner.token(0).end(1), wanted.tree, top=True)
     except _UnfitError:
         return None
-    learner.outside.append(line[learner.last :])
+    outside = [*learner.outside, line[learner.stop :]]
+    listed = tuple(part[:1] in follow for part in outside[1:])
+    if not all(listed[:-1]):
+        return None
     return Shape(
-        slots=tuple(learner.slots),
-        tail=len(line) - learner.last,
-        skeleton=b"".join(learner.outside),
-        closers=len(closers),
-        quotes=learner.quotes,
-        fields=learner.fields,
+        values=tuple(learner.values),
+        listed=listed,
+        tail=len(outside[-1]),
+        skeleton=b"".join(outside),
+        key_quotes=learner.key_quotes,
         extras=tuple(learner.extras),
     )
 
 
+_QUOTE = ord('"')
+_ZERO = ord("0")
+_DIGITS = np.zeros(256, np.bool_)
+_DIGITS[list(b"0123456789")] = True
+_NUMERALS = np.zeros(256, np.bool_)
+_NUMERALS[list(b"0123456789.-")] = True
+_NUMBER_MAX = 19
+_DECIMAL = r"^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?$"
 _TOKEN = re.compile(rb'[ \t\r]*("(?:[^"\\]|\\.)*+"|-?[0-9][0-9.eE+-]*|true|false|null|[{}\[\],:])')

@@ -15,18 +15,25 @@ Bytes = npt.NDArray[np.uint8]
 
 
 def cut(buffer: Any, starts: Ints, stops: Ints, *, null: Flags | None = None) -> Any:
-    """The bytes of each span [starts[i], stops[i]) as one binary array; null where `null` says so.
+    """The bytes of each span [starts[i], stops[i]) of a buffer below 2 GiB, as one binary array.
 
-    Spans stand in file order and do not overlap: starts[i] <= stops[i] <= starts[i + 1], all < 2 GiB.
+    Spans may stand in any order and overlap. Null where `null` says so; such a span must be empty.
     """
     count = len(starts)
-    offsets = np.empty(2 * count + 1, np.int32)
-    offsets[0:-1:2] = starts
-    offsets[1::2] = stops
-    offsets[-1] = stops[-1] if count else 0
-    # every second element of this view is a span, the ones between are what lies between them
-    both = pa.Array.from_buffers(pa.binary(), 2 * count, [None, pa.py_buffer(offsets), buffer])
-    return both.take(pa.array(np.arange(0, 2 * count, 2, dtype=np.int32), mask=null))
+    sizes = (stops - starts).astype(np.int32)
+    data = gather(buffer, starts.astype(np.int32), sizes)
+    offsets = np.zeros(count + 1, np.int32)
+    np.cumsum(sizes, out=offsets[1:])
+    valid = None if null is None else pa.py_buffer(np.packbits(~null, bitorder="little"))
+    return pa.Array.from_buffers(pa.binary(), count, [valid, pa.py_buffer(offsets), data])
+
+
+def gather(buffer: Any, starts: npt.NDArray[np.int32], sizes: npt.NDArray[np.int32]) -> Any:
+    """The buffer's pieces, laid one behind the other."""
+    whole = pa.Array.from_buffers(pa.uint8(), len(buffer), [None, buffer])
+    shape = [None, pa.py_buffer(starts), pa.py_buffer(sizes)]
+    pieces = pa.Array.from_buffers(pa.list_view(pa.uint8()), len(starts), shape, children=[whole])
+    return pieces.cast(pa.list_(pa.uint8())).values.buffers()[1]  # from views to a list: Arrow copies each once
 
 
 def as_text(binary: Any) -> Any:

@@ -21,7 +21,7 @@ from ledger.home import Home
 from ledger.submit import Answer, Line, submit
 from streams import files
 from streams.chunks import Chunk, Digest, read_chunks
-from streams.decode import Format, load_format
+from streams.decode import load_format
 
 STDIN = "stdin"
 HEAD_BYTES = 64 << 10

@@ -166,7 +166,6 @@ def test_small_and_long_towns_are_whole(tmp_path: Path, size: int, months: int) 
     assert len(town.months) == months
     assert len(valid_calls(town)) == size
     assert bool(town.standouts.renewed) == (months > 12)
-    assert {file.path.exists() for month in town.months for file in month.call_files} == {True}
 
 
 @pytest.mark.parametrize(
@@ -275,7 +274,6 @@ def test_the_dirt_is_what_the_tally_says(town: Town) -> None:
     assert 0.001 < duplicates / CALLS < 0.006
     assert conflicts >= 3
     assert min(kinds.values()) >= 3
-    assert len(kinds) == 6
     assert unreadable + kinds["nan"] + kinds["fraction"] == tally.rejects["UNREADABLE"]  # type: ignore[index]
     assert kinds["ahead"] == tally.rejects["CLOCK_SKEW"] == 3  # type: ignore[index]
 

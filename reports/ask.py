@@ -1,0 +1,76 @@
+"""Questions to a ledger: its views at one version, for ourselves or locked down for others (DESIGN 10)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from ledger.faults import LedgerFault
+from ledger.home import Home
+from ledger.log import Log
+from ledger.query import QueryRefused, connect, run_select
+from rating.calendar import parse_instant
+
+
+def ask(folder: Path, text: str, now: datetime, as_of: str | None, timeout_s: int) -> pa.Table:
+    """The answer to somebody's SELECT, read-only to the bone; `as_of` is a version of `calls` or a time."""
+    events, calls = snapshot(folder, _version_or_time(as_of))
+    with views(events, calls, now, for_others=True) as con:
+        return run_select(con, text, timeout_s=timeout_s)
+
+
+def ask_own(folder: Path, text: str, now: datetime, as_of: datetime | None = None) -> pa.Table:
+    """The answer to a question of our own."""
+    events, calls = snapshot(folder, as_of)
+    with views(events, calls, now) as con:
+        return con.sql(text).to_arrow_table()
+
+
+def views(events: Log, calls: Log, now: datetime, *, for_others: bool = False) -> duckdb.DuckDBPyConnection:
+    """The public views over one snapshot of both tables."""
+    return connect(
+        calls.files(),
+        events.files(),
+        now=now,
+        calls_seq=calls.next_seq,
+        events_seq=events.next_seq,
+        read_only_for_others=for_others,
+    )
+
+
+def snapshot(folder: Path, as_of: int | datetime | None) -> tuple[Log, Log]:
+    """(events, calls): today's, or as they were at a time or at a version of `calls`."""
+    events, calls = Home.open_logs(folder)
+    if as_of is None:
+        return events, calls
+    if isinstance(as_of, datetime):
+        return events.at_version(events.version_at(as_of)), calls.at_version(calls.version_at(as_of))
+    past = calls.at_version(as_of)
+    arrived = _last_arrival(past)
+    return (events if arrived is None else events.at_version(events.version_at(arrived))), past
+
+
+def _version_or_time(text: str | None) -> int | datetime | None:
+    if text is None:
+        return None
+    if text.isascii() and text.isdigit():
+        return int(text)
+    try:
+        return parse_instant(text)
+    except ValueError:
+        raise QueryRefused(
+            f"--as-of {text!r} is neither a version such as 12 nor a time such as 2026-11-03T10:00:00+08:00."
+        ) from None
+
+
+def _last_arrival(calls: Log) -> datetime | None:
+    if not calls.next_seq:
+        return None
+    rows = calls.read_since(calls.next_seq - 1, ["received_at"])
+    arrived: datetime | None = rows.column("received_at")[0].as_py()
+    if arrived is None:
+        raise LedgerFault("The last call of that version has no arrival time: run `fentan verify`.")
+    return arrived

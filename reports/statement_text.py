@@ -1,0 +1,146 @@
+"""Values as a statement prints them: amounts, minutes, durations, days; text that is safe, and fits.
+
+Widths are thousandths of an em, estimated from above for the statement's font, so nothing is set too wide.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+from datetime import date
+from functools import cache, lru_cache
+
+from rating.money import HAO_PER_FEN, HAO_PER_YUAN, yuan_text
+
+MINUS = "−"  # as wide as a digit
+_UNPRINTABLE = frozenset({"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"})
+_DIGIT, _NARROW, _CAPITAL, _WIDE = 521, 560, 700, 1000
+_THIN = frozenset("iljtfrI.,:;!|'()[] ")
+_BROAD = frozenset("mwMW@%&")
+
+
+def decimals(amounts: Iterable[int]) -> int:
+    """How many decimals a column of hao needs: 2, or 4 if one amount has parts of a fen."""
+    return 4 if any(hao % HAO_PER_FEN for hao in amounts) else 2
+
+
+@lru_cache(maxsize=1 << 16)
+def amount(hao: int, places: int = 2) -> str:
+    """Hao as yuan with thousands separators: -12345600 -> "−1,234.56". Four places if two would not be exact."""
+    whole, part = divmod(abs(hao), HAO_PER_YUAN)
+    digits = f"{part:04d}"
+    shown = digits if places == 4 or part % HAO_PER_FEN else digits[:2]
+    return f"{MINUS if hao < 0 else ''}{whole:,}.{shown}"
+
+
+def blank_zero(hao: int, places: int = 2) -> str:
+    """An amount, or nothing where it is zero."""
+    return amount(hao, places) if hao else ""
+
+
+def rate(hao: int) -> str:
+    """Yuan a minute, at least two decimals and no idle zeros."""
+    return yuan_text(hao)
+
+
+@lru_cache(maxsize=1 << 16)
+def minutes(billed_s: int) -> str:
+    """Seconds as minutes: "1,234", or with up to two decimals where the increment is not a minute."""
+    whole, rest = divmod((billed_s * 100 + 30) // 60, 100)
+    return f"{whole:,}" + (f".{rest:02d}".rstrip("0") if rest else "")
+
+
+@cache
+def duration(seconds: int) -> str:
+    """"3:21", "1:02:03"."""
+    hours, rest = divmod(seconds, 3600)
+    return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"
+
+
+@cache
+def time_of_day(seconds: int) -> str:
+    """Seconds since midnight as "09:05:00"."""
+    return f"{seconds // 3600:02d}:{seconds % 3600 // 60:02d}:{seconds % 60:02d}"
+
+
+def month_and_day(day: date) -> str:
+    return f"{day.month:02d}-{day.day:02d}"
+
+
+@lru_cache(maxsize=1 << 14)
+def printable(text: str) -> str:
+    """Text as one line of visible characters: whatever controls, turns or hides others becomes a space or "�"."""
+    if text.isascii() and text.isprintable():
+        return text
+    shown = (
+        " " if one in "\t\n\r\u2028\u2029" else "\ufffd" if unicodedata.category(one) in _UNPRINTABLE else one
+        for one in unicodedata.normalize("NFC", text)
+    )
+    return "".join(shown).strip()
+
+
+@cache
+def _width_of(one: str) -> int:
+    if one in _THIN:
+        return 340
+    if one in _BROAD:
+        return 930
+    if unicodedata.east_asian_width(one) in "WFA":
+        return _WIDE
+    if unicodedata.combining(one):
+        return 0
+    return _DIGIT if one.isdigit() else _CAPITAL if one.isupper() else _NARROW
+
+
+def width(text: str) -> int:
+    """Thousandths of an em."""
+    return sum(map(_width_of, text))
+
+
+@lru_cache(maxsize=1 << 14)
+def fit(text: str, room: int) -> str:
+    """Printable text, cut with an ellipsis to at most `room` thousandths of an em."""
+    shown = printable(text)
+    if width(shown) <= room:
+        return shown
+    used = _WIDE
+    for at, one in enumerate(shown):
+        used += _width_of(one)
+        if used > room:
+            return shown[:at].rstrip() + "…"
+    return shown
+
+
+def wrap(text: str, room: int) -> list[str]:
+    """Printable text in lines of at most `room`, broken at spaces and anywhere beside Chinese; never empty."""
+    lines, line, used = [], "", 0
+    for word in _words(printable(text)):
+        wide = width(word)
+        if used + wide > room and line.strip():
+            lines.append(line.rstrip())
+            line, used = "", 0
+            word = word.lstrip()
+        while width(word) > room:
+            cut = max(1, next(at for at in range(1, len(word) + 1) if width(word[:at]) > room) - 1)
+            lines.append(word[:cut])
+            word = word[cut:]
+        line += word
+        used += width(word)
+    return [*lines, line.rstrip()] if line.strip() or not lines else lines
+
+
+def _words(text: str) -> list[str]:
+    """Where a line may break: before a space, before and after a wide character that is no punctuation."""
+    found: list[str] = []
+    for one in text:
+        wide = unicodedata.east_asian_width(one) in "WF"
+        closes = unicodedata.category(one) in {"Pe", "Pf", "Po"}
+        follows = found and unicodedata.east_asian_width(found[-1][-1]) in "WF" and not closes
+        opened = found and unicodedata.category(found[-1][-1]) in {"Ps", "Pi"}
+        if found and not opened and (closes or not (one == " " or wide or follows)):
+            found[-1] += one
+        elif found and opened:
+            found[-1] += one
+        else:
+            found.append(one)
+    return found

@@ -1,0 +1,58 @@
+"""Puts a town's files through a ledger as they would have come: commands, calls as they arrive, closes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from ledger.home import Home
+from ledger.months import close
+from ledger.submit import Answer
+from rating.calendar import end_of_month, start_of_month
+from streams import spool
+from streams.town import CallFile, Town
+
+CLOSES_AFTER = timedelta(hours=3)
+"""A month is closed so long after its end: its last file has arrived by then."""
+
+
+@dataclass
+class Run:
+    """What became of the town's commands and calls."""
+
+    commands: Counter[str] = field(default_factory=Counter)
+    calls: Counter[str] = field(default_factory=Counter)
+    refusals: list[Answer] = field(default_factory=list)
+
+
+def run_town(home: Home, town: Town, progress: Callable[[int, int, int], None]) -> Run:
+    """Submits, ingests and closes month after month; each file at the time at which it arrives."""
+    run, total = Run(), town.late.records + sum(one.records for month in town.months for one in month.call_files)
+    waiting = [town.late]
+
+    def heard(answer: Answer) -> None:
+        run.commands[answer.outcome] += 1
+        if answer.outcome in {"refused", "rejected"}:
+            run.refusals.append(answer)
+
+    def take(one: CallFile) -> None:
+        run.calls += spool.ingest(home, one.path, one.format, _at(one.arrives_at)).counts
+        done = run.calls["rated"] + run.calls["duplicate"] + run.calls["rejected"]
+        progress(done, total, done)
+
+    for month in town.months:
+        spool.submit_file(home, month.commands, _at(start_of_month(month.month)), heard)
+        for one in month.call_files:
+            while waiting and waiting[0].arrives_at <= one.arrives_at:
+                take(waiting.pop())
+            take(one)
+        close(home, month.month, end_of_month(month.month) + CLOSES_AFTER)
+    for one in waiting:
+        take(one)
+    return run
+
+
+def _at(instant: datetime) -> spool.Clock:
+    return lambda: instant
