@@ -38,7 +38,7 @@ class Link:
     seq_to: int
     digest: str
     head: str
-    at: str | None  # the greatest received_at up to here, RFC 3339
+    at: str | None  # the greatest received_at of all rows up to here, RFC 3339 in UTC with microseconds
 
     @classmethod
     def parse(cls, line: bytes) -> Link | None:

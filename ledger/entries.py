@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ledger.files import LiveFile
@@ -35,6 +36,13 @@ class Entry:
     txns: dict[str, int]
     ours: dict[str, Any]
     changes_data: bool
+
+    def apply(self, files: dict[str, LiveFile], txns: dict[str, int]) -> None:
+        """Carries live files and transactions over this entry."""
+        for path in self.removes:
+            files.pop(path, None)
+        files.update((file.path, file) for file in self.adds)
+        txns.update(self.txns)
 
 
 def entry_path(folder: Path, version: int) -> Path:
@@ -91,18 +99,31 @@ def read_entry(folder: Path, version: int) -> Entry:
     return Entry(version, adds, removes, txns, ours, changes_data)
 
 
-def read_txns(folder: Path, version: int) -> dict[str, int]:
-    """Every transaction (app id -> version) as of a table version: newest checkpoint, then the entries after.
+def last_checkpoint(folder: Path) -> int:
+    """The version of the newest checkpoint as the log's own pointer has it; -1 before the first."""
+    try:
+        return int(json.loads((folder / LOG / "_last_checkpoint").read_bytes())["version"])
+    except (FileNotFoundError, ValueError, KeyError):
+        return -1
 
-    Raises FileNotFoundError if entries between them were cleaned away meanwhile.
+
+def read_state(folder: Path, version: int) -> tuple[dict[str, LiveFile], dict[str, int]]:
+    """Live files by path, and transactions (app id -> version), of a table version.
+
+    From the newest checkpoint and the entries after it. Raises FileNotFoundError if one of them was cleaned away
+    meanwhile, TornEntry if one is torn.
     """
     _, checkpoints = versions(folder)
     base = max((v for v in checkpoints if v <= version), default=-1)
+    files: dict[str, LiveFile] = {}
     txns: dict[str, int] = {}
     if base >= 0:
-        for txn in pq.read_table(checkpoint_path(folder, base), columns=["txn"]).column("txn").to_pylist():
-            if txn is not None and txn["appId"] is not None:
-                txns[txn["appId"]] = txn["version"]
+        rows = pq.read_table(checkpoint_path(folder, base), columns=["add", "txn"])
+        adds, marks = rows.column("add"), rows.column("txn")
+        for add in adds.filter(pc.is_valid(adds)).to_pylist():
+            files[add["path"]] = LiveFile.from_add(add | {"partitionValues": dict(add["partitionValues"])})
+        for txn in marks.filter(pc.is_valid(marks)).to_pylist():
+            txns[txn["appId"]] = txn["version"]
     for later in range(base + 1, version + 1):
-        txns.update(read_entry(folder, later).txns)
-    return txns
+        read_entry(folder, later).apply(files, txns)
+    return files, txns

@@ -87,7 +87,7 @@ def write_rows(folder: Path, rows: pa.Table, partition_by: list[str]) -> list[Li
             ends = pc.min_max(seqs)
             path = place / f"{ends['min'].as_py():012d}-{uuid.uuid4().hex}.parquet"
             paths.append(path)
-            write_parquet(path, part)
+            write_parquet(path, [part], part.schema)
             folders.add(place)
             written.append(LiveFile(str(path.relative_to(folder)), path.stat().st_size, part.num_rows,
                                     ends["min"].as_py(), ends["max"].as_py(), partition))
@@ -100,11 +100,13 @@ def write_rows(folder: Path, rows: pa.Table, partition_by: list[str]) -> list[Li
     return written
 
 
-def write_parquet(path: Path, rows: pa.Table) -> None:
+def write_parquet(path: Path, tables: Iterable[pa.Table], schema: pa.Schema) -> None:
     """One Parquet file, zstd 1, money as 64-bit integers, on the disk when this returns (its folder is not)."""
-    pq.write_table(rows, path, compression="zstd", compression_level=1, store_decimal_as_integer=True,
-                   store_schema=False, row_group_size=ROW_GROUP,
-                   use_dictionary=[name for name in rows.column_names if name not in _UNIQUE])
+    repeating = [name for name in schema.names if name not in _UNIQUE]
+    with pq.ParquetWriter(path, schema, compression="zstd", compression_level=1, store_decimal_as_integer=True,
+                          store_schema=False, use_dictionary=repeating) as writer:
+        for table in tables:
+            writer.write_table(table, ROW_GROUP)
     fsync_path(path)
 
 

@@ -25,7 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from deltalake.transaction import RemoveAction
 
-from ledger.entries import LOG, checkpoint_path, entry_path, read_txns, versions
+from ledger.entries import LOG, checkpoint_path, entry_path, versions
 from ledger.faults import LedgerFault
 from ledger.files import ROW_GROUP, LiveFile, fsync_path, read_in_order, scan_sql, spilling, write_parquet
 from ledger.log import Log
@@ -39,8 +39,9 @@ KEEP = timedelta(days=7)
 """How long replaced and orphaned files stay."""
 SMALL_ROWS = 60_000
 """Files below this are merged by `housekeep`; ingest in large batches leaves nothing to merge."""
-_SMALL_FILES = 32
-_ENTRIES = 50
+_SMALL_FILES = 64  # of one partition; or so many times four of all, so that late calls do not pile up unseen
+_FEW_FILES = 8
+_ENTRIES = 16
 _MERGED_ROWS = 1_000_000  # of a file of events: their order is seq, so that one file would be rewritten for ever
 _SORTED = "s-"
 _at_work: dict[Path, threading.Thread] = {}
@@ -120,13 +121,10 @@ def _partitions(log: Log) -> Iterator[list[LiveFile]]:
 
 
 def _crowds(log: Log) -> list[list[LiveFile]]:
-    """Small files of one partition, where there are many; for a table in seq order only neighbours."""
-    crowds = []
-    for files in _partitions(log):
-        small = [f for f in files if f.rows < SMALL_ROWS]
-        if len(small) >= _SMALL_FILES:
-            crowds.append(small)
-    return crowds
+    """Small files of one partition, where there are many."""
+    small = [[f for f in files if f.rows < SMALL_ROWS] for files in _partitions(log)]
+    enough = _FEW_FILES if sum(map(len, small)) >= 4 * _SMALL_FILES else _SMALL_FILES
+    return [files for files in small if len(files) >= enough]
 
 
 def _unsorted(log: Log) -> Iterator[list[LiveFile]]:
@@ -166,7 +164,7 @@ def _rewrite(log: Log, sources: list[LiveFile], order: list[str], prefix: str, r
     """One file in place of several, unless others have replaced one of them meanwhile."""
     new = _write_sorted(log, sources, order, prefix)
     try:
-        while all(file.path in log.live_paths for file in sources):
+        while log.has_files(sources):
             for file in sources:
                 os.utime(log.folder / file.path)
             touched_ms = (log.folder / sources[-1].path).stat().st_mtime_ns // 1_000_000
@@ -211,3 +209,72 @@ def _write_sorted(log: Log, sources: list[LiveFile], order: list[str], prefix: s
     except BaseException:
         path.unlink(missing_ok=True)
         raise
+
+
+def _assert_same(path: Path, rows: int, least: int, most: int) -> None:
+    """The new file has as many rows, and between the same seq, as its sources; the chain proves the rest."""
+    seqs = pq.read_table(path, columns=["seq"]).column("seq").to_numpy()
+    if (len(seqs), int(seqs.min()), int(seqs.max())) != (rows, least, most) or len(set(seqs.tolist())) != rows:
+        raise LedgerFault(f"Rewriting gave {len(seqs)} rows instead of {rows}: {path.name} was dropped, the table is "
+                          "as before; report this.")
+
+
+# -- the log, and what is no longer needed
+
+
+def _checkpoint(log: Log, report: Report) -> None:
+    """A checkpoint, then away with the entries that the one before covers: two checkpoints stay, whatever happens."""
+    log.refresh()
+    report.checkpoint = log.checkpoint()
+    entries, checkpoints = versions(log.folder)
+    if len(checkpoints) < 2:
+        return
+    covered = checkpoints[-2]
+    old = [entry_path(log.folder, v) for v in entries if v <= covered]
+    old += [checkpoint_path(log.folder, v) for v in checkpoints if v < covered]
+    for path in old:
+        path.unlink(missing_ok=True)
+    report.removed_entries = len(old)
+
+
+def _remove_unused(log: Log, keep: timedelta, report: Report) -> None:
+    """Files that are in no snapshot, nor were in the last days: replaced ones, and those of crashed commits."""
+    oldest_s = _disk_clock_s(log.folder) - keep.total_seconds()
+    found = [path for path in _own_files(log.folder) if _written_s(path) < oldest_s]
+    log.refresh()  # after looking: what has been committed since is known now
+    live = {str(log.folder / file.path) for file in log.live_files()}
+    for path in found:
+        if str(path) not in live:
+            size = path.stat().st_size
+            path.unlink(missing_ok=True)
+            report.removed_files += 1
+            report.removed_bytes += size
+    for place in log.folder.parent.glob(".spill-*"):
+        if _written_s(place) < oldest_s:
+            shutil.rmtree(place, ignore_errors=True)
+
+
+def _own_files(folder: Path) -> Iterator[Path]:
+    yield from folder.glob("*.parquet")
+    yield from folder.glob("*=*/*.parquet")
+    for path in (folder / LOG).iterdir():
+        if path.suffix not in {".json", ".parquet"} and path.name != "_last_checkpoint":
+            yield path  # half an entry of a crashed commit: delta-rs writes under another name first
+
+
+def _written_s(path: Path) -> float:
+    """When a file was written or touched, in the disk's own clock; now if it has gone."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return float("inf")
+
+
+def _disk_clock_s(folder: Path) -> float:
+    """Now, by the clock that file times come from: `--now` must not age files, nor a clock that differs."""
+    probe = folder / f".clock-{uuid.uuid4().hex}"
+    try:
+        probe.touch()
+        return probe.stat().st_mtime
+    finally:
+        probe.unlink(missing_ok=True)

@@ -33,6 +33,16 @@ def mend(folder: Path, schema: pa.Schema, acknowledged: Link) -> tuple[list[str]
     LedgerFault where what is torn had been acknowledged.
     """
     mended = _mend_checkpoints(folder)
+    while True:
+        try:
+            more, unacknowledged = _mend_entries(folder, schema, acknowledged)
+            return mended + more, unacknowledged
+        except FileNotFoundError:  # somebody made a checkpoint and cleaned up meanwhile: begin from that
+            continue
+
+
+def _mend_entries(folder: Path, schema: pa.Schema, acknowledged: Link) -> tuple[list[str], list[Entry]]:
+    mended = []
     entries, checkpoints = versions(folder)
     name = folder.name
     base = max(checkpoints, default=-1)
@@ -52,6 +62,8 @@ def mend(folder: Path, schema: pa.Schema, acknowledged: Link) -> tuple[list[str]
                 if "digest" in entry.ours:
                     _check_rows(folder, schema, entry)
         except TornEntry as torn:
+            if versions(folder)[1] != checkpoints:
+                raise FileNotFoundError(version) from torn
             if version <= acknowledged.version:
                 raise LedgerFault(f"Log entry {version} of the table {name} {torn}, and it had been "
                                   f"acknowledged. {RESTORE}") from torn
@@ -91,7 +103,8 @@ def link_of(entry: Entry, before: Link) -> Link | None:
         return None
     if ours["seq_from"] != before.seq_to or ours["head"] != next_head(before.head, ours["digest"]):
         raise ChainFault(f"version {entry.version} does not continue the chain after version {before.version}")
-    return Link(entry.version, ours["seq_from"], ours["seq_to"], ours["digest"], ours["head"], ours["at"])
+    at = max((t for t in (before.at, ours["at"]) if t is not None), default=None)
+    return Link(entry.version, ours["seq_from"], ours["seq_to"], ours["digest"], ours["head"], at)
 
 
 def _check_files(folder: Path, entry: Entry) -> None:

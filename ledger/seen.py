@@ -198,11 +198,10 @@ class Seen:
         numbers = seqs if isinstance(seqs, np.ndarray) else seqs.to_numpy()
         codes = _month_codes(months) if months is not None else np.full(len(hashes), _NO_MONTH, dtype=np.int32)
         order = np.argsort(hashes, kind="stable")
-        parts = [(np.concatenate(pair)) for pair in zip(self._tail, (hashes, numbers, codes), strict=True)]
-        parts[0][-len(order) :], parts[1][-len(order) :], parts[2][-len(order) :] = (
-            hashes[order], numbers[order], codes[order])
-        merged = np.argsort(parts[0], kind="stable")
-        self._tail = (parts[0][merged], parts[1][merged], parts[2][merged])
+        joined = (np.concatenate((self._tail[0], hashes[order])), np.concatenate((self._tail[1], numbers[order])),
+                  np.concatenate((self._tail[2], codes[order])))
+        merged = np.argsort(joined[0], kind="stable")  # quick, for it merges two sorted halves
+        self._tail = (joined[0][merged], joined[1][merged], joined[2][merged])
         if len(merged) >= _TAIL:
             self._spill()
         return int(numbers.max())

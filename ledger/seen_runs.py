@@ -126,8 +126,8 @@ def _map_bytes(count: int) -> int:
 
 
 def _pwrite(handle: int, values: npt.NDArray[Any], at: int) -> None:
-    data = memoryview(np.ascontiguousarray(values).view(np.uint8))
-    while len(data):
+    data = np.ascontiguousarray(values).view(np.uint8).data
+    while data.nbytes:
         wrote = os.pwrite(handle, data, at)
         data, at = data[wrote:], at + wrote
 

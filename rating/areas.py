@@ -100,15 +100,17 @@ def area_name(area: str) -> tuple[str, str] | None:
 
 
 def normalise_area(text: str) -> tuple[str | None, bool]:
-    """An area as a switch delivers it -> (area code or what it says, whether it is outside the mainland).
+    """An area as a switch delivers it -> (area code, or what it says, and whether it is outside the mainland).
 
-    `531`, `０５３１` and `+86 531` are `0531`; `00852` and `+1` are outside and have no area; blank is None.
+    `531`, `０５３１` and `+86 531` are `0531`; `+852` is `00852` and outside; blank is None.
     """
     folded = fold(text)
     for country in ("+86", "0086"):
         folded = folded.removeprefix(country)
-    if folded.startswith(("+", "00")):
-        return None, True
+    if folded.startswith("+"):
+        folded = f"00{folded[1:]}"
+    if folded.startswith("00"):
+        return folded, True
     code = "0" + folded.lstrip("0")
     return (code if code in areas().places else text if folded else None), False
 

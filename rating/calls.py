@@ -174,8 +174,7 @@ def _areas(origins: Int32s, given: pa.Array) -> tuple[Int32s, pa.Array, Bools]:
     if given.null_count == len(given):
         return derived, areas.areas().codes, outside
     named, codes, named_outside = areas.delivered_areas(given)
-    area = np.where((named == areas.NO_AREA) & ~named_outside, derived, named)
-    return area, codes, outside | named_outside
+    return np.where(named == areas.NO_AREA, derived, named), codes, outside | named_outside
 
 
 def _caller_rates(

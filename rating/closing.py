@@ -94,7 +94,16 @@ def _top_up(
     top_up_hao = minimums.top_up(charged.minimum_hao, calls_hao)
     working: dict[str, object] = {
         "service_number": service_number,
+        "number_class": number.number_class,
+        "state": number.state,
+        "plan_id": contract.plan_id,
+        "provider_id": contract.provider_id,
+        "rates": minimums.rates_within(contract, month),
+        "base": yuan_text(contract.base_minimum_hao),
+        "base_rate": yuan_text(contract.base_rate_hao),
         "calls": yuan_text(calls_hao),
+        "formula": yuan_text(minimums.formula_of(contract, month)),
+        "held": yuan_text(charged.held_hao),
         "minimum": yuan_text(charged.minimum_hao),
         "top_up": yuan_text(top_up_hao),
         "opening": charged.opening,

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from rating import accounts
 from rating.accounts import REVENUE_MINIMUM, Change, Command, Event, Posting, Refused
 from rating.calendar import (
+    day_of,
     days_in,
     end_of_month,
     first_day,
@@ -233,6 +234,18 @@ def minimum_changes(service_number: str, contract: Contract, from_at: datetime) 
     later = {start_of_month(month) for month, _ in contract.raises} | {start for start, _ in contract.rates}
     for start in sorted(start for start in later if start > from_at):
         yield Change(service_number, "minimum", start, minimum_hao=held_minimum(contract, month_of(start)))
+
+
+def rates_within(contract: Contract, month: str) -> list[list[str]]:
+    """[day from which, rate] for each rate in force in the month, oldest first."""
+    start, end = start_of_month(month), end_of_month(month)
+    starts = sorted({start, *(from_at for from_at, _ in contract.rates if start < from_at < end)})
+    return [[day_of(at).isoformat(), yuan_text(rate_at(contract, at))] for at in starts]
+
+
+def formula_of(contract: Contract, month: str) -> int:
+    """The formula at the month's last rate (R-MIN-3)."""
+    return _formula_at(contract, rate_at(contract, end_of_month(month) - timedelta(microseconds=1)))
 
 
 def explained(charged: Charged, contract: Contract, month: str) -> str:

@@ -72,8 +72,10 @@ class Times:
         if self.answered is not None:
             mark(faults, ~self.answered & (self.given_s > 0), Fault.DURATION_UNANSWERED)
         # what is over the limit has its fault by now, so clipping changes nothing but keeps the product small
-        given_us = np.clip(self.given_s, 0, terms.duration_limit_s) * _US_PER_S
-        apart = np.abs(given_us - self.span_us) > terms.duration_tolerance_s * _US_PER_S
+        given_us = np.clip(self.duration_s, 0, terms.duration_limit_s) * _US_PER_S
+        # the span rounded up agrees whatever the tolerance: it is what a record without a duration gets
+        over = given_us - self.span_us
+        apart = (np.abs(over) > terms.duration_tolerance_s * _US_PER_S) & ((over < 0) | (over >= _US_PER_S))
         mark(faults, apart if self.is_given is None else apart & self.is_given, Fault.DURATION_DISAGREES)
         latest = microseconds(received_at + timedelta(seconds=terms.clock_tolerance_s))
         mark(faults, self.start > latest, Fault.STARTS_IN_FUTURE)

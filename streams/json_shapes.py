@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from streams.json_walk import Node, Wanted
-from streams.spans import Bytes, Flags, Ints, as_text, cut, gather
+from streams.spans import Bytes, Flags, Ints, as_text, cut, windows
 
 TEXT = "text"  # text or null
 WHOLE = "whole"  # digits or null
@@ -48,13 +48,12 @@ class Extra:
 
 @dataclass(frozen=True)
 class Shape:
-    """What lines share. skeleton: the bytes outside the values; tail: how many of them follow the last value;
-    listed: for each value, whether the quote that closes it is among the `closers` of the lines."""
+    """What lines share. outside: the bytes before each value and behind the last one; listed: for each value,
+    whether the quote that closes it is among the `closers` of the lines."""
 
     values: tuple[Value, ...]
     listed: tuple[bool, ...]
-    tail: int
-    skeleton: bytes
+    outside: tuple[bytes, ...]
     key_quotes: int
     extras: tuple[Extra, ...]
 
@@ -111,7 +110,7 @@ def match(shape: Shape, lines: Lines, rows: Ints) -> Match:
     )
     found = Match(shape, rows, begins, ends, texts=until - closer)
     good: Flags = np.ones(len(rows), np.bool_)
-    at = begins
+    at, tail = begins, len(shape.outside[-1])
     for value, listed in zip(shape.values, shape.listed, strict=True):
         start = at + value.gap
         is_text: Flags = _peek(lines.bytes, start) == _QUOTE
@@ -120,7 +119,7 @@ def match(shape: Shape, lines: Lines, rows: Ints) -> Match:
             stop = _peek(lines.closers, closer) + 1
             closer = closer + (is_text if len(others) else 1)
         else:
-            stop = ends - shape.tail
+            stop = ends - tail
             found.texts += is_text
         inner_start, inner_stop = start + 1, stop - 1
         if len(others):
@@ -137,7 +136,7 @@ def match(shape: Shape, lines: Lines, rows: Ints) -> Match:
         found.inner_starts.append(inner_start)
         found.inner_stops.append(inner_stop)
         at = stop
-    good &= (at + shape.tail == ends) & (closer == until)
+    good &= (at + tail == ends) & (closer == until)
     found = found.only(good)
     return found.only(_has_skeleton(found, lines))
 
@@ -214,18 +213,16 @@ def _numbers(lines: Lines, start: Ints, ends: Ints, *, plain: bool) -> tuple[Int
 
 def _has_skeleton(found: Match, lines: Lines) -> Flags:
     """Whether the bytes outside the values are the shape's."""
-    shape, count = found.shape, len(found.rows)
+    count = len(found.rows)
+    good: Flags = np.ones(count, np.bool_)
     if not count:
-        return np.ones(0, np.bool_)
-    parts = [value.gap for value in shape.values] + [shape.tail]
-    starts = np.empty((count, len(parts)), np.int32)
-    starts[:, 0] = found.begins
-    for place, stop in enumerate(found.stops, 1):
-        starts[:, place] = stop
-    sizes = np.broadcast_to(np.array(parts, np.int32), starts.shape)
-    laid = np.frombuffer(gather(lines.buffer, starts.ravel(), sizes.ravel()), np.uint8, count * len(shape.skeleton))
-    same: Flags = laid.reshape(count, -1) == np.frombuffer(shape.skeleton, np.uint8)
-    return np.ones(count, np.bool_) if same.all() else same.all(axis=1)
+        return good
+    for start, part in zip([found.begins, *found.stops], found.shape.outside, strict=True):
+        there = windows(lines.buffer, len(part))[start].view(np.uint8).reshape(count, len(part))
+        same: Flags = there == np.frombuffer(part, np.uint8)
+        if not same.all():
+            good &= same.all(axis=1)
+    return good
 
 
 class _UnfitError(Exception):
@@ -322,8 +319,7 @@ def learn(line: bytes, wanted: Wanted, follow: bytes) -> Shape | None:
     return Shape(
         values=tuple(learner.values),
         listed=listed,
-        tail=len(outside[-1]),
-        skeleton=b"".join(outside),
+        outside=tuple(outside),
         key_quotes=learner.key_quotes,
         extras=tuple(learner.extras),
     )

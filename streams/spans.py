@@ -15,25 +15,38 @@ Bytes = npt.NDArray[np.uint8]
 
 
 def cut(buffer: Any, starts: Ints, stops: Ints, *, null: Flags | None = None) -> Any:
-    """The bytes of each span [starts[i], stops[i]) of a buffer below 2 GiB, as one binary array.
+    """The bytes of each span [starts[i], stops[i]) as one binary array; null where `null` says so.
 
-    Spans may stand in any order and overlap. Null where `null` says so; such a span must be empty.
+    Spans stand in file order and do not overlap: starts[i] <= stops[i] <= starts[i + 1], all below 2 GiB. A
+    null span must be empty.
     """
     count = len(starts)
-    sizes = (stops - starts).astype(np.int32)
-    data = gather(buffer, starts.astype(np.int32), sizes)
+    sizes = stops - starts
+    width = int(sizes.max()) if count else 0
+    filled: Flags = sizes == width
     offsets = np.zeros(count + 1, np.int32)
-    np.cumsum(sizes, out=offsets[1:])
+    if filled.all():
+        offsets[1:] = np.arange(width, width * (count + 1), width) if width else 0
+        data = pa.py_buffer(windows(buffer, width)[starts]) if width else buffer
+    elif ((sizes == 0) | filled).all():
+        np.cumsum(sizes, out=offsets[1:])
+        data = pa.py_buffer(windows(buffer, width)[starts[filled]])
+    else:
+        between = np.empty(2 * count, np.int32)
+        between[0::2] = starts
+        between[1::2] = stops
+        # every second element of this view is a span, the ones between are what lies between them
+        both = pa.Array.from_buffers(pa.binary(), 2 * count - 1, [None, pa.py_buffer(between), buffer])
+        _, taken, data = both.take(pa.array(np.arange(0, 2 * count, 2, dtype=np.int32))).buffers()
+        offsets = np.frombuffer(taken, np.int32, count + 1)
     valid = None if null is None else pa.py_buffer(np.packbits(~null, bitorder="little"))
     return pa.Array.from_buffers(pa.binary(), count, [valid, pa.py_buffer(offsets), data])
 
 
-def gather(buffer: Any, starts: npt.NDArray[np.int32], sizes: npt.NDArray[np.int32]) -> Any:
-    """The buffer's pieces, laid one behind the other."""
-    whole = pa.Array.from_buffers(pa.uint8(), len(buffer), [None, buffer])
-    shape = [None, pa.py_buffer(starts), pa.py_buffer(sizes)]
-    pieces = pa.Array.from_buffers(pa.list_view(pa.uint8()), len(starts), shape, children=[whole])
-    return pieces.cast(pa.list_(pa.uint8())).values.buffers()[1]  # from views to a list: Arrow copies each once
+def windows(buffer: Any, width: int) -> npt.NDArray[np.void]:
+    """A view of the buffer as one item of `width` bytes for each place where one can begin."""
+    places = len(buffer) - width + 1
+    return np.ndarray((max(0, places),), f"V{width}", buffer, 0, (1,))
 
 
 def as_text(binary: Any) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from ledger_rows import NUMBER, Ledger, a_call, a_change, a_posting, an_alert, an_event, instant
+from tests.ledger_rows import NUMBER, Ledger, a_call, a_change, a_posting, an_alert, an_event, instant
 
 from rating.calendar import next_month, start_of_month
 

@@ -1,14 +1,20 @@
 -- Who owes what as of the connection's time (R-ARR-1): customers, and providers whose deposit and fines are below zero.
 CREATE VIEW arrears AS
-WITH provider_legs AS (
-    SELECT unnest([debit, credit]) AS account, unnest([-amount, amount]) AS amount FROM postings
+WITH posted AS (
+    SELECT unnest(p_debit) AS debit, unnest(p_credit) AS credit, unnest(p_amount) AS amount
+    FROM events_rows
+    WHERE outcome = 'accepted'
+),
+provider_legs AS (
+    SELECT debit AS account, -amount AS amount FROM posted WHERE starts_with(debit, 'provider/')
+    UNION ALL
+    SELECT credit AS account, amount FROM posted WHERE starts_with(credit, 'provider/')
 ),
 accounts AS (
     SELECT 'customer/' || customer_id AS account, balance FROM customer_balances
     UNION ALL
     SELECT 'provider/' || split_part(account, '/', 2) AS account, CAST(sum(amount) AS DECIMAL(18, 4)) AS balance
     FROM provider_legs
-    WHERE starts_with(account, 'provider/')
     GROUP BY ALL
 )
 SELECT

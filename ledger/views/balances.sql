@@ -7,12 +7,20 @@ WITH call_totals AS (
     WHERE outcome = 'rated' AND owner_fee > 0
     GROUP BY customer_id
 ),
+-- only the lists that are needed: unnest reads all that it is given
+posted AS (
+    SELECT unnest(p_debit) AS debit, unnest(p_credit) AS credit, unnest(p_amount) AS amount
+    FROM events_rows
+    WHERE outcome = 'accepted'
+),
 legs AS (
     SELECT 'customer/' || customer_id || '/usage' AS account, -fees AS amount FROM call_totals
     UNION ALL
     SELECT 'platform/revenue/calls' AS account, fees AS amount FROM call_totals
     UNION ALL
-    SELECT unnest([debit, credit]) AS account, unnest([-amount, amount]) AS amount FROM postings
+    SELECT debit AS account, -amount AS amount FROM posted
+    UNION ALL
+    SELECT credit AS account, amount FROM posted
 )
 SELECT account, CAST(sum(amount) AS DECIMAL(18, 4)) AS balance
 FROM legs

@@ -1,45 +1,50 @@
 -- From each customer's last close and what came after it; calls of closed months are not read again.
 -- A close leaves `usage` of later months out, so calls and usage postings billed to them count as after it.
 CREATE VIEW customer_balances AS
-WITH close_rows AS (
-    SELECT seq, CAST(effect AS JSON) AS effect
+WITH last_close AS (
+    SELECT effect ->> '$.customer_id' AS customer_id, max(seq) AS seq
     FROM events_rows
     WHERE kind = 'close_customer' AND outcome = 'accepted'
-),
-last_close AS (
-    SELECT
-        effect ->> '$.customer_id' AS customer_id,
-        max(seq) AS seq,
-        arg_max(effect ->> '$.month', seq) AS month,
-        arg_max(effect -> '$.closing', seq) AS closing
-    FROM close_rows
     GROUP BY ALL
 ),
-at_close AS (
-    SELECT last_close.customer_id, leaf.key AS leaf, CAST(leaf.value ->> '$' AS DECIMAL(18, 4)) AS amount
-    FROM last_close, json_each(last_close.closing) AS leaf
+closing AS (
+    SELECT last_close.customer_id, last_close.seq, effect ->> '$.month' AS month, effect -> '$.closing' AS leaves
+    FROM last_close
+    JOIN events_rows ON events_rows.seq = last_close.seq
 ),
-accounts_touched AS (
-    SELECT seq, month, unnest([debit, credit]) AS account, unnest([-amount, amount]) AS amount
-    FROM postings
+at_close AS (
+    SELECT closing.customer_id, leaf.key AS leaf, CAST(leaf.value ->> '$' AS DECIMAL(18, 4)) AS amount
+    FROM closing, json_each(closing.leaves) AS leaf
 ),
 posted AS (
     SELECT
         seq,
-        month,
-        split_part(account, '/', 2) AS customer_id,
-        substr(account, length('customer/') + length(split_part(account, '/', 2)) + 2) AS leaf,
-        amount
-    FROM accounts_touched
-    WHERE starts_with(account, 'customer/')
+        unnest(p_customer_id) AS customer_id,
+        unnest(p_month) AS month,
+        unnest(p_debit) AS debit,
+        unnest(p_credit) AS credit,
+        unnest(p_amount) AS amount
+    FROM events_rows
+    WHERE outcome = 'accepted'
+),
+-- the rows that may count: few, when closes are recent, so accounts are taken apart only then
+posted_since AS (
+    SELECT
+        posted.*,
+        closing.seq IS NULL OR posted.seq > closing.seq AS after_close
+    FROM posted
+    LEFT JOIN closing ON closing.customer_id = posted.customer_id
+    WHERE posted.customer_id IS NOT NULL
+        AND (closing.seq IS NULL OR posted.seq > closing.seq OR posted.month > closing.month)
+),
+sides AS (
+    SELECT customer_id, after_close, unnest([debit, credit]) AS account, unnest([-amount, amount]) AS amount
+    FROM posted_since
 ),
 posted_after AS (
-    SELECT posted.customer_id, posted.leaf, posted.amount
-    FROM posted
-    LEFT JOIN last_close ON last_close.customer_id = posted.customer_id
-    WHERE last_close.seq IS NULL
-        OR posted.seq > last_close.seq
-        OR (posted.leaf = 'usage' AND posted.month > last_close.month)
+    SELECT customer_id, substr(account, length('customer/' || customer_id) + 2) AS leaf, amount
+    FROM sides
+    WHERE starts_with(account, 'customer/') AND (after_close OR ends_with(account, '/usage'))
 ),
 called_after AS (
     -- two branches, for only a plain comparison keeps files and row groups unread

@@ -16,16 +16,36 @@ WITH call_lines AS (
     FROM calls
     GROUP BY billed_month, customer_id, provider_id, service_number
 ),
+posted AS (
+    SELECT
+        unnest(p_month) AS month,
+        unnest(p_kind) AS kind,
+        unnest(p_customer_id) AS customer_id,
+        unnest(p_provider_id) AS provider_id,
+        unnest(p_service_number) AS service_number,
+        unnest(p_debit) AS debit,
+        unnest(p_credit) AS credit,
+        unnest(p_amount) AS amount
+    FROM events_rows
+    WHERE outcome = 'accepted'
+),
+-- whose each side is: a posting names the customer and the provider that its accounts belong to
 sides AS (
     SELECT
         month,
         kind,
         provider_id,
         service_number,
-        split_part(debit, '/', 1) || '/' || split_part(debit, '/', 2) AS debtor,
-        split_part(credit, '/', 1) || '/' || split_part(credit, '/', 2) AS creditor,
+        CASE
+            WHEN starts_with(debit, 'customer/') THEN 'customer/' || customer_id
+            WHEN starts_with(debit, 'provider/') THEN 'provider/' || provider_id
+        END AS debtor,
+        CASE
+            WHEN starts_with(credit, 'customer/') THEN 'customer/' || customer_id
+            WHEN starts_with(credit, 'provider/') THEN 'provider/' || provider_id
+        END AS creditor,
         amount
-    FROM postings
+    FROM posted
 ),
 touched AS (
     SELECT
@@ -33,7 +53,7 @@ touched AS (
         unnest([debtor, creditor]) AS account,
         unnest([amount, -amount]) AS amount
     FROM sides
-    WHERE debtor <> creditor
+    WHERE debtor IS DISTINCT FROM creditor
 ),
 posting_lines AS (
     SELECT
@@ -47,7 +67,7 @@ posting_lines AS (
         count(*) AS entries,
         sum(amount) AS amount
     FROM touched
-    WHERE starts_with(account, 'customer/') OR starts_with(account, 'provider/')
+    WHERE account IS NOT NULL
     GROUP BY month, account, provider_id, service_number, kind
 ),
 lines AS (

@@ -1,0 +1,384 @@
+"""A closed month's figures, gathered from the ledger's views and cut into one Statement an account (R-ARR-4).
+
+The month is asked for once; customers then come one after the other, their call details out of one sorted
+stream, so memory does not grow with the calls.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from rating import price_book
+from rating.areas import areas
+from rating.calendar import day_of, days_in, first_day, parse_day
+from rating.money import parse_yuan
+from rating.price_book import PriceBook
+from reports import statement as s
+from reports.statement_steps import steps_of
+
+ISSUER = "Fentan"
+PLATFORM = "platform"
+
+
+@cache
+def _sql(name: str) -> str:
+    return (Path(__file__).parent / "statement_sql" / f"{name}.sql").read_text(encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class Posted:
+    """One posting as an account sees it."""
+
+    posting_id: str
+    at: datetime
+    kind: str
+    event_kind: str
+    debit: str
+    credit: str
+    amount_hao: int
+    service_number: str | None
+    customer_id: str | None
+    provider_id: str | None
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class _NumberDay:
+    service_number: str
+    day: s.Day
+    duration_s: int
+
+
+class Month:
+    """What all statements of a month are made of."""
+
+    def __init__(self, con: duckdb.DuckDBPyConnection, month: str, chain_head: str) -> None:
+        self.con, self.month, self.chain_head = con, month, chain_head
+        known = areas()
+        names = ["".join(dict.fromkeys(place)) for place in known.names]
+        con.register("areas", pa.table({"code": known.codes, "name": pa.array(names, pa.string())}))
+        con.execute("CREATE OR REPLACE TABLE area_names AS FROM areas")  # a table: the streams have cursors of their own
+        self._read_facts()
+        self._read_closes()
+        self._read_postings()
+        self.days: dict[str, list[_NumberDay]] = defaultdict(list)
+        for row in self._ask("days", month=month):
+            day = s.Day(row["day"], row["calls"], row["answered"], row["billed_s"], row["charges_hao"])
+            self.days[row["customer_id"]].append(_NumberDay(row["service_number"], day, row["duration_s"]))
+        self.openings = {row["account"]: row["balance_hao"] for row in self._ask("openings", month=month)}
+        self.late = dict(_by_customer(self._stream("late_calls", None)))
+
+    def _ask(self, name: str, **params: Any) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = self.con.sql(_sql(name), params=params).to_arrow_table().to_pylist()
+        return rows
+
+    def _stream(self, name: str, customer: str | None) -> Iterator[pa.Table]:
+        found = self.con.cursor().sql(_sql(name), params={"month": self.month, "customer": customer})
+        for batch in found.to_arrow_reader(100_000):
+            yield pa.Table.from_batches([batch])
+
+    def _read_facts(self) -> None:
+        self.customers: dict[str, dict[str, Any]] = {}
+        self.providers: dict[str, dict[str, Any]] = {}
+        self.credits: dict[str, dict[str, Any]] = {}
+        books: list[tuple[str, str]] = []
+        self.close: dict[str, Any] | None = None
+        for row in self._ask("facts", month=self.month):
+            effect = json.loads(row["effect"])
+            if row["kind"] == "register_customer":
+                self.customers[effect["customer_id"]] = effect
+            elif row["kind"] == "register_provider":
+                self.providers[effect["provider_id"]] = effect
+            elif row["kind"] == "adopt_price_book":
+                books.append((effect["price_book"], effect["name"]))
+            elif row["kind"] == "close_month":
+                self.close = row
+                break
+            elif "credit" in effect:
+                self.credits[effect["credit"]] = effect
+        self.book: PriceBook = price_book.parse(*books[-1])
+
+    def _read_closes(self) -> None:
+        self.workings: dict[str, list[dict[str, Any]]] = {}
+        self.carried_in: dict[str, int] = {}
+        self.carried_out: dict[str, int] = {}
+        for row in self._ask("closes", month=self.month):
+            effect = json.loads(row["effect"])
+            carried_hao = -parse_yuan(effect["carried"])
+            if effect["month"] == self.month:
+                self.workings[effect["customer_id"]] = effect["minimums"]
+                self.carried_out[effect["customer_id"]] = carried_hao
+            else:
+                self.carried_in[effect["customer_id"]] = carried_hao
+
+    def _read_postings(self) -> None:
+        self.postings: dict[str, list[Posted]] = defaultdict(list)
+        for row in self._ask("postings", month=self.month):
+            posted = Posted(**row)
+            for owner in dict.fromkeys(_owner(account) for account in (posted.debit, posted.credit)):
+                if owner is not None:
+                    self.postings[owner].append(posted)
+
+    # one statement after the other
+
+    def customer_ids(self) -> list[str]:
+        """Customers with a movement, a working or a balance in the month, by id."""
+        moved = {owner.removeprefix("customer/") for owner in self.postings if owner.startswith("customer/")}
+        held = {account.split("/")[1] for account, hao in self.openings.items() if hao and account.startswith("customer/")}
+        return sorted(moved | held | set(self.workings) | set(self.days) | set(self.late))
+
+    def provider_ids(self) -> list[str]:
+        """All providers that were registered by the close, by id."""
+        return sorted(self.providers)
+
+    def customer_statements(self, only: str | None = None) -> Iterator[s.Statement]:
+        """The customers' statements, by id, each with its call details."""
+        details = _by_customer(self._stream("calls", only))
+        ahead = next(details, None)
+        for customer_id in self.customer_ids() if only is None else [only]:
+            while ahead is not None and ahead[0] < customer_id:
+                ahead = next(details, None)
+            mine = ahead[1] if ahead is not None and ahead[0] == customer_id else {}
+            yield self._customer(customer_id, mine)
+
+    def _customer(self, customer_id: str, details: Mapping[str, pa.Table]) -> s.Statement:
+        customer = self.customers[customer_id]
+        provider = self.providers.get(customer["provider_id"])
+        numbers = tuple(self._numbers(customer_id, details))
+        account = self._account(f"customer/{customer_id}", s.POTS["customer"], numbers)
+        party = s.Party(customer_id, customer["name"])
+        return s.Statement(
+            head=self._head("C", party),
+            account=account,
+            vat=self._vat(account),
+            entries=tuple(self._entries(f"customer/{customer_id}")),
+            days=_summed_days(self.days.get(customer_id, [])),
+            part=s.CustomerPart(
+                None if provider is None else s.Party(provider["provider_id"], provider["name"]),
+                numbers,
+                tuple(self._credits(customer_id)),
+            ),
+        )
+
+    def _numbers(self, customer_id: str, details: Mapping[str, pa.Table]) -> Iterator[s.NumberCharges]:
+        workings = {working["service_number"]: working for working in self.workings.get(customer_id, [])}
+        days: dict[str, list[_NumberDay]] = defaultdict(list)
+        for one in self.days.get(customer_id, []):
+            days[one.service_number].append(one)
+        late = self.late.get(customer_id, {})
+        rerated: dict[str, int] = defaultdict(int)
+        for posted in self.postings.get(f"customer/{customer_id}", []):
+            if posted.event_kind == "rerate" and posted.service_number is not None:
+                rerated[posted.service_number] += _sign(posted, "customer") * -posted.amount_hao
+        for service_number in sorted({*workings, *days, *late, *rerated}):
+            working, mine = workings.get(service_number), days.get(service_number, [])
+            yield s.NumberCharges(
+                service_number=service_number,
+                number_class=working["number_class"] if working else "",
+                state=working["state"] if working else "",
+                plan_id=working["plan_id"] if working else None,
+                rates=tuple((parse_day(day), parse_yuan(rate)) for day, rate in working["rates"]) if working else (),
+                calls=sum(one.day.calls for one in mine),
+                answered=sum(one.day.answered for one in mine),
+                duration_s=sum(one.duration_s for one in mine),
+                billed_s=sum(one.day.billed_s for one in mine),
+                call_hao=sum(one.day.charges_hao for one in mine),
+                minimum_hao=parse_yuan(working["minimum"]) if working and not working["opening"] else None,
+                top_up_hao=parse_yuan(working["top_up"]) if working else 0,
+                rerating_hao=rerated.get(service_number, 0),
+                steps=tuple(steps_of(working)) if working else (),
+                days=tuple(one.day for one in mine),
+                call_details=details.get(service_number),
+                late_calls=late.get(service_number),
+            )
+
+    def _credits(self, customer_id: str) -> Iterator[s.Credit]:
+        prefix = f"customer/{customer_id}/credit/"
+        moves: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+        for posted in self.postings.get(f"customer/{customer_id}", []):
+            for account, sign in ((posted.debit, -1), (posted.credit, 1)):
+                if account.startswith(prefix):
+                    moves[account][posted.kind] += sign * posted.amount_hao
+        opened = {account for account, hao in self.openings.items() if hao and account.startswith(prefix)}
+        for account in sorted({*moves, *opened}):
+            moved, credit = moves[account], self.credits[account]
+            opening = self.openings.get(account, 0)
+            drawn, expired = -moved["settlement"], -moved["credit_expiry"]
+            paid = sum(moved.values()) + drawn + expired
+            yield s.Credit(
+                account.removeprefix(prefix), credit["service_number"], credit["plan_id"],
+                parse_day(credit["credit_starts_on"]), parse_day(credit["credit_ends_on"]),
+                opening, paid, drawn, expired, opening + paid - drawn - expired,
+            )  # fmt: skip
+
+    def _account(self, owner: str, pots: tuple[str, ...], numbers: tuple[s.NumberCharges, ...]) -> s.Account:
+        """The account's pots before, what moved them, and after."""
+        place = {pot: index for index, pot in enumerate(pots)}
+        opening = [0] * len(pots)
+        for account, hao in self.openings.items():
+            if account.startswith(f"{owner}/"):
+                opening[place[account.split("/")[2]]] += hao
+        sums: dict[str, list[int]] = defaultdict(lambda: [0] * len(pots))
+        counts: dict[str, int] = defaultdict(int)
+        if "usage" in place:
+            opening[place["usage"]] = self.carried_in.get(owner.removeprefix("customer/"), 0)
+            _add_calls(sums, counts, place["usage"], numbers)
+        for posted in self.postings.get(owner, []):
+            kind = "rerating" if posted.event_kind == "rerate" else posted.kind
+            counts[kind] += 1
+            for account, sign in ((posted.debit, -1), (posted.credit, 1)):
+                if account.startswith(f"{owner}/"):
+                    sums[kind][place[account.split("/")[2]]] += sign * posted.amount_hao
+        lines = [s.Line(kind, counts[kind] or None, tuple(sums[kind])) for kind in s.LINE_KINDS if kind in sums]
+        closing = tuple(opening[index] + sum(line.amounts[index] for line in lines) for index in range(len(pots)))
+        return s.Account(pots, tuple(opening), tuple(lines), closing)
+
+    def _entries(self, owner: str) -> Iterator[s.Entry]:
+        regular = {"minimum_top_up", "late_call_adjustment", "settlement", "credit_expiry", "rerating", "feature_fee"}
+        for posted in self.postings.get(owner, []):
+            if posted.kind not in regular and posted.event_kind != "rerate":
+                total = sum(
+                    sign * posted.amount_hao
+                    for account, sign in ((posted.debit, -1), (posted.credit, 1))
+                    if account.startswith(f"{owner}/")
+                )
+                yield s.Entry(posted.posting_id, posted.at, posted.kind, total, posted.service_number, posted.reason)
+
+    def _vat(self, account: s.Account) -> tuple[s.Vat, ...]:
+        day = self._last_day()
+        gross: dict[str, int] = defaultdict(int)
+        for line in account.lines:
+            kind = "call" if line.kind == "late_call" else line.kind
+            gross[kind] -= line.total_hao
+        rates = {kind: self.book.vat_percent_hundredths(kind, day) for kind in gross}
+        return tuple(s.Vat(kind, rates[kind], hao) for kind, hao in gross.items() if rates[kind] and hao)
+
+    def provider_statements(self, only: str | None = None) -> Iterator[s.Statement]:
+        """The providers' statements, by id: features, and sums of their customers and subordinates."""
+        for provider_id in self.provider_ids() if only is None else [only]:
+            owner = f"provider/{provider_id}"
+            account = self._account(owner, s.POTS["provider"], ())
+            groups = tuple(self._groups(provider_id, 0))
+            days = [day for group in groups for one in group.customers for day in self.days.get(one.customer.party_id, [])]
+            fees = tuple(
+                s.FeatureFee(p.posting_id, day_of(p.at), p.service_number or "", p.reason or "", p.amount_hao)
+                for p in self.postings.get(owner, [])
+                if p.kind == "feature_fee"
+            )
+            yield s.Statement(
+                head=self._head("P", s.Party(provider_id, self.providers[provider_id]["name"])),
+                account=account,
+                vat=self._vat(account),
+                entries=tuple(self._entries(owner)),
+                days=_summed_days(days),
+                part=s.ProviderPart(fees, (), groups),
+            )
+
+    def _groups(self, provider_id: str, depth: int) -> Iterator[s.ProviderGroup]:
+        provider = self.providers[provider_id]
+        mine = sorted(c["customer_id"] for c in self.customers.values() if c["provider_id"] == provider_id)
+        charges = [self._sums(customer_id) for customer_id in mine]
+        party = s.Party(provider_id, provider["name"])
+        yield s.ProviderGroup(party, depth, tuple(one for one in charges if one is not None))
+        for below in sorted(p["provider_id"] for p in self.providers.values() if p["parent_id"] == provider_id):
+            yield from self._groups(below, depth + 1)
+
+    def _sums(self, customer_id: str) -> s.CustomerCharges | None:
+        numbers = tuple(self._numbers(customer_id, {}))
+        if not numbers:
+            return None
+        return s.CustomerCharges(
+            customer=s.Party(customer_id, self.customers[customer_id]["name"]),
+            numbers=len(numbers),
+            calls=sum(number.calls for number in numbers),
+            billed_s=sum(number.billed_s for number in numbers),
+            call_hao=sum(number.call_hao for number in numbers),
+            top_up_hao=sum(number.top_up_hao for number in numbers),
+            other_hao=sum(number.late_hao + number.adjustment_hao + number.rerating_hao for number in numbers),
+        )
+
+    def _head(self, letter: str, party: s.Party) -> s.Head:
+        close = self.close or {}
+        return s.Head(
+            number=f"{self.month.replace('-', '')}-{letter}-{party.party_id}",
+            party=party,
+            month=self.month,
+            issuer=ISSUER,
+            issued_at=close["at"],
+            calls_seq=close["calls_seq"],
+            events_seq=close["seq"] + 1,
+            chain_head=self.chain_head,
+        )
+
+    def _last_day(self) -> date:
+        return first_day(self.month) + timedelta(days=days_in(self.month) - 1)
+
+
+def _owner(account: str) -> str | None:
+    kind, owner, *_ = account.split("/")
+    return f"{kind}/{owner}" if kind in {"customer", "provider"} else None
+
+
+def _sign(posted: Posted, kind: str) -> int:
+    """+1 if the amount comes to an account of this kind, -1 if it leaves one."""
+    return 1 if posted.credit.startswith(f"{kind}/") else -1
+
+
+def _add_calls(
+    sums: dict[str, list[int]], counts: dict[str, int], place: int, numbers: tuple[s.NumberCharges, ...]
+) -> None:
+    for number in numbers:
+        if number.calls:
+            sums["call"][place] -= number.call_hao
+            counts["call"] += number.calls
+        if number.late_calls is not None and number.late_calls.num_rows:
+            sums["late_call"][place] -= number.late_hao
+            counts["late_call"] += number.late_calls.num_rows
+
+
+def _summed_days(days: list[_NumberDay]) -> tuple[s.Day, ...]:
+    by_day: dict[date, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+    for one in days:
+        values = (one.day.calls, one.day.answered, one.day.billed_s, one.day.charges_hao)
+        by_day[one.day.day] = [a + b for a, b in zip(by_day[one.day.day], values, strict=True)]
+    return tuple(s.Day(day, *by_day[day]) for day in sorted(by_day))
+
+
+def _by_customer(batches: Iterator[pa.Table]) -> Iterator[tuple[str, dict[str, pa.Table]]]:
+    """Sorted calls -> (customer, number -> that number's calls in the schema of its details)."""
+    waiting: list[tuple[str, str, pa.Table]] = []
+    for batch in batches:
+        for customer_id, number, rows in _runs(batch):
+            if waiting and waiting[-1][0] != customer_id:
+                yield _gathered(waiting)
+                waiting = []
+            waiting.append((customer_id, number, rows))
+    if waiting:
+        yield _gathered(waiting)
+
+
+def _runs(batch: pa.Table) -> Iterator[tuple[str, str, pa.Table]]:
+    customers, numbers = batch.column("customer_id").to_pylist(), batch.column("service_number").to_pylist()
+    start = 0
+    for end in range(1, batch.num_rows + 1):
+        if end == batch.num_rows or (customers[end], numbers[end]) != (customers[start], numbers[start]):
+            yield customers[start], numbers[start], batch.slice(start, end - start)
+            start = end
+
+
+def _gathered(waiting: list[tuple[str, str, pa.Table]]) -> tuple[str, dict[str, pa.Table]]:
+    parts: dict[str, list[pa.Table]] = defaultdict(list)
+    for _, number, rows in waiting:
+        schema = s.LATE_CALLS if "adjustment" in rows.column_names else s.CALLS
+        parts[number].append(pa.table([rows.column(field.name).cast(field.type) for field in schema], schema=schema))
+    return waiting[0][0], {number: pa.concat_tables(rows) for number, rows in parts.items()}

@@ -1,0 +1,21 @@
+-- Every call that a month's statements detail, in the order of the statements.
+SELECT
+    c.customer_id,
+    c.service_number,
+    c.call_id,
+    c.start_at,
+    c.caller_number,
+    coalesce(a.name, c.caller_area) AS caller_area,
+    c.answer_at IS NOT NULL AS answered,
+    c.duration_s,
+    c.billed_s,
+    c.rate,
+    c.owner_fee,
+    c.caller_estimate,
+    c.tags
+FROM calls AS c
+LEFT JOIN area_names AS a ON a.code = c.caller_area
+WHERE
+    c.month = $month AND c.billed_month = $month
+    AND ($customer IS NULL OR c.customer_id = $customer)
+ORDER BY c.customer_id, c.service_number, c.start_at, c.seq

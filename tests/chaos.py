@@ -1,0 +1,140 @@
+"""Kills `fentan` with SIGKILL at random moments until its work is done, and compares the ledgers (F-16).
+
+    python -m tests.chaos --seed 7 --kills 1000
+
+One town is billed undisturbed; then again and again with kills in submit, ingest and close, each command
+started anew until it ends by itself. Both tables must then hold the same rows in the same order.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+import pyarrow as pa
+
+from ledger.home import Home
+from rating.calendar import end_of_month, instant_text, start_of_month
+from streams.town import Town, make_town
+
+PROGRAM = [sys.executable, "-m", "fentan"]
+ROOT = Path(__file__).parent.parent
+LONGEST_S = 120
+
+
+@dataclass
+class Chaos:
+    """One seed's kills and how long each command takes undisturbed."""
+
+    rng: random.Random
+    kills: int = 0
+    usual_s: dict[str, float] = field(default_factory=dict)
+
+    def undisturbed(self, home: Path, arguments: list[str]) -> None:
+        """Runs a command to its end and notes how long it took."""
+        began = time.monotonic()
+        _finished(_start(home, arguments))
+        took = time.monotonic() - began
+        self.usual_s[arguments[2]] = max(took, self.usual_s.get(arguments[2], 0.0))
+
+    def disturbed(self, home: Path, arguments: list[str], most: int) -> None:
+        """Starts a command, kills it at a random moment, at most `most` times, then lets it end."""
+        for _ in range(self.rng.randint(0, most)):
+            running = _start(home, arguments)
+            try:
+                running.wait(self.rng.uniform(0.25, 1.0) * self.usual_s[arguments[2]])
+            except subprocess.TimeoutExpired:
+                os.killpg(running.pid, signal.SIGKILL)
+                running.wait()
+                self.kills += 1
+            else:
+                _finished(running)
+        _finished(_start(home, arguments))
+
+
+def _start(home: Path, arguments: list[str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [*PROGRAM, "--home", str(home), *arguments],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+
+
+def _finished(running: subprocess.Popen[bytes]) -> None:
+    _, said = running.communicate(timeout=LONGEST_S)
+    if running.returncode not in {0, 1}:  # 1: done, and some input was refused or rejected
+        raise AssertionError(f"exit {running.returncode}: {said.decode(errors='replace')}")
+
+
+def commands(town: Town) -> Iterator[list[str]]:
+    """What bills the town: every command at the time at which it would have been given."""
+    for month in town.months:
+        yield ["--now", instant_text(start_of_month(month.month)), "submit", str(month.commands)]
+        for one in month.call_files:
+            yield ["--now", instant_text(one.arrives_at), "ingest", str(one.path), "--format", one.format]
+        yield ["--now", instant_text(end_of_month(month.month) + timedelta(hours=3)), "close", month.month]
+    late = town.late
+    yield ["--now", instant_text(late.arrives_at), "ingest", str(late.path), "--format", late.format]
+
+
+def rows(home: Path) -> tuple[pa.Table, pa.Table]:
+    """Everything in both tables, in order."""
+    events, calls = Home.open_logs(home)
+    return events.read_since(0), calls.read_since(0)
+
+
+def run(seed: int, kills: int, calls: int, folder: Path, *, most_a_command: int = 3) -> int:
+    """Bills a town with at least `kills` kills, over as many rounds as it takes; returns the kills.
+
+    AssertionError if a round ends in another ledger than the undisturbed one.
+    """
+    town = make_town(folder / "town", calls=calls, months=2, seed=seed, last_month="2026-10")
+    chaos = Chaos(random.Random(seed))
+    new = ["--now", instant_text(start_of_month(town.months[0].month)), "init"]
+    work = [*commands(town)]
+    for arguments in [new, *work]:
+        chaos.undisturbed(folder / "calm", arguments)
+    calm = rows(folder / "calm")
+    rounds = 0
+    while chaos.kills < kills:
+        home = folder / f"round-{rounds}"
+        chaos.disturbed(home, new, 1)
+        for arguments in work:
+            chaos.disturbed(home, arguments, most_a_command)
+        for name, was, now in zip(("events", "calls"), calm, rows(home), strict=True):
+            if not was.equals(now):
+                raise AssertionError(f"seed {seed}, round {rounds}: {name} differ; see {home} and {folder / 'calm'}")
+        shutil.rmtree(home)
+        rounds += 1
+    return chaos.kills
+
+
+def main() -> None:
+    """Reads the arguments, prints one line when all rounds were right."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--kills", type=int, default=1000)
+    parser.add_argument("--calls", type=int, default=3000)
+    given = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="fentan-chaos-"))
+    began = time.monotonic()
+    killed = run(given.seed, given.kills, given.calls, folder)
+    print(f"seed {given.seed}: {killed} kills, every ledger the same, {time.monotonic() - began:.0f} s")
+    shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    main()
