@@ -8,29 +8,35 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 from rich.console import Console
 
 from rating.calendar import parse_instant, parse_month
+from reports.progress import progress
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from ledger.home import Home
     from ledger.submit import Answer
-    from streams.spool import Taken
 
 DONE, FINDINGS, USAGE, REFUSED, ENVIRONMENT = range(5)
+INTERRUPTED = 130
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def say(*sentences: str) -> None:
+    """Prints each on a line of its own, word for word."""
+    for sentence in sentences:
+        out.print(sentence, markup=False)
 
 
 @dataclass
@@ -50,7 +56,7 @@ class Session:
 
         home = Home.open(self.home)
         for sentence in [*home.events.repaired, *home.calls.repaired]:
-            err.print(sentence)
+            err.print(sentence, markup=False)
         return home
 
 
@@ -60,8 +66,11 @@ class Fentan(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except (click.exceptions.Exit, click.ClickException, click.Abort):
+        except (click.exceptions.Exit, click.ClickException):
             raise
+        except (KeyboardInterrupt, click.Abort):
+            err.print("Interrupted: what was committed stays, and the same command goes on from there.")
+            ctx.exit(INTERRUPTED)
         except Exception as error:
             if os.environ.get("FENTAN_DEBUG"):
                 raise
@@ -71,59 +80,64 @@ class Fentan(click.Group):
 
 
 def _explained(error: Exception) -> tuple[str, int]:
-    from reports.explain import NotFound
-    from streams.mapping import FormatError
-
     from ledger.faults import LedgerFault
     from ledger.home import NoHome
     from ledger.query import QueryFailed, QueryRefused
     from rating.accounts import Refused
     from rating.price_book import PriceBookError
+    from reports.explain import NotFound
+    from streams.mapping import FormatError
     from streams.spool import CannotRead
 
     if isinstance(error, Refused):
         return f"Refused: {error.reason}: {error.detail}", REFUSED
-    if isinstance(error, (NoHome, PriceBookError, FormatError, CannotRead, QueryRefused, QueryFailed, NotFound)):
+    if isinstance(
+        error, (NoHome, PriceBookError, FormatError, CannotRead, QueryRefused, QueryFailed, NotFound)
+    ):
         return str(error), USAGE
     if isinstance(error, LedgerFault):
         return str(error), ENVIRONMENT
     if isinstance(error, OSError):
-        return f"{error.filename or 'The system'}: {error.strerror or error}. Mend that and run the command again.", ENVIRONMENT
-    return f"{type(error).__name__}: {error}. This is a fault of Fentan's; FENTAN_DEBUG=1 shows where.", ENVIRONMENT
+        return (
+            f"{error.filename or 'The system'}: {error.strerror or error}. Mend that and run the command again.",
+            ENVIRONMENT,
+        )
+    return (
+        f"{type(error).__name__}: {error}. This is a fault of Fentan's; FENTAN_DEBUG=1 shows where.",
+        ENVIRONMENT,
+    )
 
 
-class Instant(click.ParamType):
-    """An RFC 3339 time with its offset."""
+class Parsed(click.ParamType):
+    """A value that a function reads from its text; ValueError is bad usage."""
 
-    name = "time"
+    def __init__(self, name: str, parse: Callable[[object], Any]) -> None:
+        self.name, self.parse = name, parse
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         try:
-            return value if isinstance(value, datetime) else parse_instant(value)
+            return self.parse(value) if isinstance(value, str) else value
         except ValueError as error:
             self.fail(f"{error}.", param, ctx)
 
 
-class Month(click.ParamType):
-    """A month such as 2026-11."""
-
-    name = "month"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        try:
-            return parse_month(value)
-        except ValueError as error:
-            self.fail(f"{error}.", param, ctx)
-
-
+INSTANT = Parsed("time", parse_instant)
+MONTH = Parsed("month", parse_month)
 FILE = click.Path(path_type=Path)
 session_of = click.make_pass_decorator(Session)
 format_option = click.option("--format", "form", type=click.Choice(["table", "csv", "json"]), default="table")
 
 
 @click.group(cls=Fentan, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--home", type=FILE, envvar="FENTAN_HOME", default=Path("fentan-data"), show_default=True, help="The ledger's folder.")
-@click.option("--now", type=Instant(), help="The time to work at instead of the clock's (RFC 3339).")
+@click.option(
+    "--home",
+    type=FILE,
+    envvar="FENTAN_HOME",
+    default=Path("fentan-data"),
+    show_default=True,
+    help="The ledger's folder.",
+)
+@click.option("--now", type=INSTANT, help="The time to work at instead of the clock's (RFC 3339).")
 @click.version_option(package_name="fentan", prog_name="fentan")
 @click.pass_context
 def main(ctx: click.Context, home: Path, now: datetime | None) -> None:
@@ -142,21 +156,20 @@ def init(session: Session, catalogue: Path | None) -> None:
     from ledger.home import Home
     from rating import price_book
 
-    text = price_book.default_text()
-    if catalogue is not None:
-        price_book.load(catalogue)
-        text = catalogue.read_text(encoding="utf-8")
-    name = catalogue.name if catalogue else "default.toml"
+    name, text = "default.toml", price_book.default_text()
+    book = price_book.load(catalogue) if catalogue else None
+    if catalogue:
+        name, text = catalogue.name, catalogue.read_text(encoding="utf-8")
     if Home.exists(session.home):
         home = session.open()
-        if catalogue is None or home.state.facts["price_book"] == text:
-            out.print(f"{session.home} is a ledger already; nothing was changed.")
+        if book is None or home.state.book == book:
+            say(f"{session.home} is a ledger already; nothing was changed.")
             return
         home.adopt_price_book(text, name, session.clock())
-        out.print(f"{session.home} goes by {name} from now on; what was charged before stays as it is.")
+        say(f"{session.home} goes by {name} from now on; what was charged before stays as it is.")
         return
     Home.create(session.home, text, name, session.clock())
-    out.print(f"Made {session.home} with the price book {name}. Next: `fentan submit FILE`, `fentan ingest FILE`.")
+    say(f"Made {session.home} with the price book {name}. Next: `fentan submit FILE`, `fentan ingest FILE`.")
 
 
 @main.command()
@@ -189,20 +202,25 @@ def demo(session: Session, calls: int, months: int, seed: int, folder: Path) -> 
         town = make_town(folder / "town", calls=calls, months=months, seed=seed, last_month=last)
     except ValueError as error:
         raise click.UsageError(f"{error}.") from None
-    home = Home.create(folder / "home", price_book.default_text(), "default.toml", start_of_month(town.months[0].month))
-    with progress("billing the town") as say:
-        run = run_town(home, town, say)
+    home = Home.create(
+        folder / "home", price_book.default_text(), "default.toml", start_of_month(town.months[0].month)
+    )
+    with progress(err, "billing the town") as done:
+        run = run_town(home, town, done)
     home.keep_snapshot(always=True)
     tell_counts(run.commands, run.calls, out)
-    for answer in run.refusals:
-        out.print(f"  {answer.outcome}: {answer.reason or ''}: {answer.detail}", markup=False, soft_wrap=True)
+    say(*(f"  {answer.outcome}: {answer.reason or ''}: {answer.detail}" for answer in run.refusals))
     issued = 0
     for month in town.months:
-        with progress(f"statements {month.month}", unit="statements") as say:
-            issued += issue(folder / "home", month.month, folder / "statements", None, None, "zh", say).written
+        with progress(err, f"statements {month.month}", unit="statements") as done:
+            issued += issue(
+                folder / "home", month.month, folder / "statements", None, None, "zh", done
+            ).written
     tell(folder / "home", session.clock(), out)
-    out.print(f"\n{issued:,} statements (PDF, JSON, CSV) in {folder / 'statements'}, the ledger in {folder / 'home'}.")
-    out.print(f'Go on with: fentan --home {folder / "home"} sql "SELECT * FROM customer_balances ORDER BY balance"')
+    say(
+        f"\n{issued:,} statements (PDF, JSON, CSV) in {folder / 'statements'}, the ledger in {folder / 'home'}.",
+        f'Go on with: fentan --home {folder / "home"} sql "SELECT * FROM customer_balances ORDER BY balance"',
+    )
 
 
 # what comes in
@@ -214,43 +232,27 @@ def demo(session: Session, calls: int, months: int, seed: int, folder: Path) -> 
 @session_of
 def submit(session: Session, file: Path, form: str) -> None:
     """Sends business commands (JSON Lines); every line gets an answer. `-` reads standard input."""
+    from reports.said import answers_table, said_of_answers
     from streams.spool import submit_file, submit_stdin
 
     answers: list[Answer] = []
     home = session.open()
-    with progress(f"submit {file}") as say:
+    with progress(err, f"submit {file}", unit="commands") as done:
 
         def heard(answer: Answer) -> None:
             answers.append(answer)
-            say(len(answers), 0, len(answers))
+            done(len(answers), 0, len(answers))
 
         if str(file) == "-":
-            sent = submit_stdin(home, session.clock, heard)
+            submit_stdin(home, session.clock, heard)
         else:
-            sent = submit_file(home, file, session.clock, heard)
+            submit_file(home, file, session.clock, heard)
     home.keep_snapshot()
-    _say_answers(answers, form)
-    if not sent:
-        err.print(f"{file}: every line was submitted before; nothing to do.")
+    if form == "table":
+        say(*(said_of_answers(answers) or [f"{file} holds no command that was not submitted before."]))
+    else:
+        _print_table(answers_table(answers), form)
     sys.exit(FINDINGS if any(one.outcome in {"refused", "rejected"} for one in answers) else DONE)
-
-
-def _say_answers(answers: list[Answer], form: str) -> None:
-    from collections import Counter
-
-    from rating.reasons import Reason
-
-    if form != "table":
-        _print_rows([{"seq": a.seq, "command_id": a.command_id, "kind": a.kind, "outcome": a.outcome,
-                      "reason": a.reason, "detail": a.detail} for a in answers], form)  # fmt: skip
-        return
-    for answer in answers:
-        if answer.outcome in {"refused", "rejected"}:
-            after = Reason(str(answer.reason)).what_to_do
-            out.print(f"{answer.command_id or '(no id)'} {answer.outcome}: {answer.reason}: {answer.detail} What to do: {after}.", markup=False)
-    counts = Counter(answer.outcome for answer in answers)
-    if answers:
-        out.print(", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items())))
 
 
 @main.command()
@@ -262,18 +264,19 @@ def _say_answers(answers: list[Answer], form: str) -> None:
 @session_of
 def ingest(session: Session, file: Path, format_name: str, follow: bool, strict: bool) -> None:
     """Takes call records into the ledger; naming a file twice adds nothing twice. `-` reads standard input."""
+    from reports.said import said_of_calls
     from streams import spool
 
     home = session.open()
-    with progress(f"ingest {file}") as say:
+    with progress(err, f"ingest {file}") as done:
         if str(file) == "-":
-            taken = spool.ingest_stdin(home, format_name, session.clock, say)
+            taken = spool.ingest_stdin(home, format_name, session.clock, done)
         elif follow:
-            taken = spool.follow(home, file, format_name, session.clock, _until_interrupted(), say)
+            taken = spool.follow(home, file, format_name, session.clock, _until_interrupted(), done)
         else:
-            taken = spool.ingest(home, file, format_name, session.clock, say)
+            taken = spool.ingest(home, file, format_name, session.clock, done)
     home.keep_snapshot()
-    _say_taken(taken)
+    say(*said_of_calls(taken.files, taken.known_files, taken.counts))
     sys.exit(FINDINGS if strict and taken.counts["rejected"] else DONE)
 
 
@@ -285,39 +288,28 @@ def _until_interrupted() -> Callable[[], bool]:
     return lambda: bool(stopped)
 
 
-def _say_taken(taken: Taken) -> None:
-    from rating.reasons import Reason
-
-    counts = taken.counts
-    if taken.known_files:
-        out.print(f"{taken.known_files} of {taken.files} files had nothing new.")
-    if taken.records:
-        out.print(f"{taken.records:,} records: {counts['rated']:,} rated, {counts['duplicate']:,} duplicate, {counts['rejected']:,} rejected")
-    for reason in Reason:
-        if counts[reason] and reason not in {Reason.DUPLICATE}:
-            out.print(f"  {counts[reason]:>8,} {reason}: {reason.meaning}; {reason.what_to_do}", markup=False)
-
-
 @main.command()
 @click.option("--reason", help="Only rejects with this reason.")
 @session_of
 def retry(session: Session, reason: str | None) -> None:
     """Tries rejected records again, after their cause was mended."""
     from ledger.retry import retry as try_again
-
     from rating.reasons import Reason
 
     if reason is not None and reason not in list(Reason):
         raise click.BadParameter(f"{reason} is not a reason; see docs/reasons.md.", param_hint="--reason")
     counts = try_again(session.open(), Reason(reason) if reason else None, session.clock())
-    out.print(", ".join(f"{count:,} {what}" for what, count in sorted(counts.items())) or "There was nothing to try again.")
+    say(
+        ", ".join(f"{count:,} {what}" for what, count in sorted(counts.items()))
+        or "There was nothing to try again."
+    )
 
 
 # the month
 
 
 @main.command()
-@click.argument("month", type=Month())
+@click.argument("month", type=MONTH)
 @session_of
 def close(session: Session, month: str) -> None:
     """Closes a month, and every open month before it: top-ups, settlement, credit that ends."""
@@ -327,25 +319,33 @@ def close(session: Session, month: str) -> None:
     closed = close_months(home, month, session.clock())
     home.keep_snapshot()
     for one in closed:
-        out.print(f"{one.month} closed: {one.customers:,} customers, {one.postings:,} postings, {one.alerts:,} alerts.")
+        say(
+            f"{one.month} closed: {one.customers:,} customers, {one.postings:,} postings, {one.alerts:,} alerts."
+        )
     if not closed:
-        out.print(f"{month} is closed already; nothing to do.")
+        say(f"{month} is closed already; nothing to do.")
 
 
 @main.command()
-@click.argument("month", type=Month())
+@click.argument("month", type=MONTH)
 @click.option("--customer", help="Only this customer's.")
 @click.option("--provider", help="Only this provider's.")
 @click.option("--out", "folder", type=FILE, help="Where to; by default `statements` in the home.")
 @click.option("--lang", type=click.Choice(["zh", "en"]), default="zh", show_default=True)
 @session_of
-def statements(session: Session, month: str, customer: str | None, provider: str | None, folder: Path | None, lang: str) -> None:
+def statements(
+    session: Session, month: str, customer: str | None, provider: str | None, folder: Path | None, lang: str
+) -> None:
     """Writes a closed month's statements: PDF, JSON and CSV for each customer and provider."""
     from reports.statements import issue
 
-    with progress(f"statements {month}", unit="statements") as say:
-        issued = issue(session.home, month, folder or session.home / "statements", customer, provider, lang, say)
-    out.print(f"{issued.written:,} statements of {month} in {issued.folder}; {issued.kept:,} were there already and stay as they are.")
+    with progress(err, f"statements {month}", unit="statements") as done:
+        issued = issue(
+            session.home, month, folder or session.home / "statements", customer, provider, lang, done
+        )
+    say(
+        f"{issued.written:,} statements of {month} in {issued.folder}; {issued.kept:,} were there already and stay as they are."
+    )
     for sentence in issued.findings:
         err.print(sentence, markup=False)
     sys.exit(FINDINGS if issued.findings else DONE)
@@ -356,33 +356,39 @@ def statements(session: Session, month: str, customer: str | None, provider: str
 
 @main.command()
 @click.argument("statement", required=False)
-@click.option("--file", type=FILE, help="Reads the statement from a file.")
+@click.option(
+    "--file", type=click.File(encoding="utf-8", errors="replace"), help="Reads the statement from a file."
+)
 @click.option("--as-of", help="An earlier version of the ledger, or a time.")
 @click.option("--timeout", default=60, show_default=True, help="Seconds before a statement is stopped.")
 @format_option
 @session_of
-def sql(session: Session, statement: str | None, file: Path | None, as_of: str | None, timeout: int, form: str) -> None:
-    """Asks the ledger anything: one read-only SELECT, in DuckDB's SQL."""
+def sql(
+    session: Session, statement: str | None, file: TextIO | None, as_of: str | None, timeout: int, form: str
+) -> None:
+    """Asks the ledger anything: one SELECT, in DuckDB's SQL."""
     from reports.ask import ask
 
     if (statement is None) == (file is None):
         raise click.UsageError('Give one statement, or --file: fentan sql "SELECT * FROM balances".')
-    text = statement if statement is not None else read_text(file)
+    text = file.read() if file is not None else statement or ""
     _print_table(ask(session.home, text, session.clock(), as_of, timeout), form)
 
 
 @main.command()
-@click.option("--as-of", type=Instant(), help="As it stood at this time.")
+@click.option("--as-of", type=INSTANT, help="As it stood at this time.")
 @format_option
 @session_of
 def arrears(session: Session, as_of: datetime | None, form: str) -> None:
     """Who owes what since when, and what was done about it."""
     from reports.ask import ask_own
 
-    rows = ask_own(session.home, "SELECT * FROM arrears ORDER BY balance, account", as_of or session.clock(), as_of)
+    rows = ask_own(
+        session.home, "SELECT * FROM arrears ORDER BY balance, account", as_of or session.clock(), as_of
+    )
     _print_table(rows, form)
     if form == "table" and not rows.num_rows:
-        out.print("Nobody is in arrears.")
+        say("Nobody is in arrears.")
 
 
 @main.command()
@@ -424,16 +430,14 @@ def explain(session: Session, name: str, form: str) -> None:
 @session_of
 def verify(session: Session) -> None:
     """Checks every invariant over the whole ledger, and both hash chains."""
-    from ledger.verify import verify as check
-
     from ledger.home import Home
+    from ledger.verify import verify as check
 
     events, calls = Home.open_logs(session.home)
     findings = check(events, calls)
-    for finding in findings:
-        out.print(f"{finding.rule}: {finding.sentence}", markup=False)
+    say(*(f"{finding.rule}: {finding.sentence}" for finding in findings))
     if not findings:
-        out.print(f"Every invariant holds over {calls.next_seq:,} call records and {events.next_seq:,} events.")
+        say(f"Every invariant holds over {calls.next_seq:,} call records and {events.next_seq:,} events.")
     sys.exit(FINDINGS if findings else DONE)
 
 
@@ -446,13 +450,13 @@ def replay(session: Session, into: Path) -> None:
     from ledger.replay import replay as rebuild
 
     events, calls = Home.open_logs(session.home)
-    with progress("replay", unit="rows") as say:
-        done = rebuild(events, calls, into, lambda rows, total: say(rows, total, rows))
-    for one in done.differences:
-        out.print(f"{one.table} row {one.seq}, {one.column}: was {one.was}, is now {one.now}", markup=False)
-    verdict = "identical" if done.identical else "different"
-    out.print(f"{done.calls:,} call records and {done.events:,} events rebuilt in {into}: {verdict}.")
-    sys.exit(DONE if done.identical else FINDINGS)
+    with progress(err, "replay", unit="rows") as done:
+        rebuilt = rebuild(events, calls, into, lambda rows, total: done(rows, total, rows))
+    for one in rebuilt.differences:
+        say(f"{one.table} row {one.seq}, {one.column}: was {one.was}, is now {one.now}")
+    verdict = "identical" if rebuilt.identical else "different"
+    say(f"{rebuilt.calls:,} call records and {rebuilt.events:,} events rebuilt in {into}: {verdict}.")
+    sys.exit(DONE if rebuilt.identical else FINDINGS)
 
 
 @main.command()
@@ -463,34 +467,10 @@ def maintain(session: Session) -> None:
     from ledger.maintain import maintain as tidy
 
     for log in Home.open_logs(session.home):
-        out.print(f"{log.folder.name}: {tidy(log)}", markup=False)
+        say(f"{log.folder.name}: {tidy(log)}")
 
 
 # printing
-
-
-@contextmanager
-def progress(title: str, unit: str = "records") -> Iterator[Callable[[int, int, int], None]]:
-    """A line on a terminal's stderr: (done, of how much, records)."""
-    if not err.is_terminal:
-        yield lambda _done, _size, _records: None
-        return
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    with Progress(TextColumn(title), BarColumn(), TextColumn("{task.fields[records]:,} " + unit),
-                  TimeElapsedColumn(), console=err, transient=True) as bars:  # fmt: skip
-        task = bars.add_task(title, total=None, records=0)
-        yield lambda done, size, records: bars.update(task, completed=done, total=size or None, records=records)
-
-
-def read_text(file: Path | None) -> str:
-    """A text file that the user named."""
-    from streams.spool import CannotRead
-
-    try:
-        return Path(file or "").read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise CannotRead(f"{file} cannot be read: {error}.") from None
 
 
 def _print_table(rows: pa.Table, form: str) -> None:
@@ -499,19 +479,14 @@ def _print_table(rows: pa.Table, form: str) -> None:
     write_table(rows, form, out)
 
 
-def _print_rows(rows: list[dict[str, Any]], form: str) -> None:
+def _print_lines(lines: list[str], form: str) -> None:
     import pyarrow as pa
 
-    _print_table(pa.Table.from_pylist(rows), form)
-
-
-def _print_lines(lines: list[str], form: str) -> None:
     if form == "table":
-        for line in lines:
-            out.print(line, markup=False, soft_wrap=True)
+        say(*lines)
     else:
-        _print_rows([{"line": line} for line in lines], form)
+        _print_table(pa.table({"line": lines}), form)
 
 
 if __name__ == "__main__":
-    main()
+    main(prog_name="fentan")

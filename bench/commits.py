@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from ledger.log import Log
-from ledger.maintain import housekeep
+from ledger.maintain import finish, housekeep
 from ledger.schema import CALLS
 from rating.money import to_decimal_array
 from rating.records import INSTANT
@@ -78,6 +78,7 @@ def main() -> None:
         log.append(batches[n % 20], offsets={"file/bench": n})
         housekeep(log)
         taken_ms.append((time.perf_counter() - before) * 1e3)
+    finish(log)
     elapsed = timedelta(seconds=round(time.perf_counter() - begun, 1))
     print(f"{args.commits} commits of {args.rows} rows in {elapsed}, {len(log.live_files())} files, "
           f"{datetime.now(UTC):%Y-%m-%d}")

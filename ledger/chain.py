@@ -66,6 +66,15 @@ FIRST = Link(0, 0, 0, GENESIS, GENESIS, None)
 """The line of the table's creation."""
 
 
+@dataclass(frozen=True)
+class Finding:
+    """Something that the chain does not prove, or disproves, about the rows seq_from <= seq < seq_to."""
+
+    seq_from: int
+    seq_to: int
+    sentence: str
+
+
 class Chain:
     """The chain file of one table. Writers append under a lock, each what the one before left out."""
 

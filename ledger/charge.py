@@ -54,7 +54,7 @@ def commit_rated(home: Home, rows: pa.Table, offsets: Mapping[str, int]) -> Coun
     first = home.calls.next_seq
     home.calls.append(rows, offsets=offsets)
     rows = rows.add_column(0, CALLS.field("seq"), pa.array(np.arange(first, first + rows.num_rows)))
-    home.committed_calls()
+    home.committed_calls(rows)
     home.decide_on_calls(rows)
     return count(rows)
 

@@ -76,22 +76,22 @@ def read_entry(folder: Path, version: int) -> Entry:
     adds, removes, txns = [], [], {}
     ours: dict[str, Any] | None = None
     changes_data = False
-    for line in data.splitlines():
-        try:
-            action = json.loads(line)
-            ((kind, body),) = action.items()
-            if kind == "add":
+    try:
+        actions = [action for line in data.splitlines() for action in json.loads(line).items()]
+    except (ValueError, AttributeError) as error:
+        raise TornEntry("is cut off in the middle of a line") from error
+    for kind, body in actions:
+        if kind == "commitInfo":
+            ours = body.get("fentan", {})
+        elif kind == "txn":
+            txns[body["appId"]] = body["version"]
+        elif kind == "remove":
+            removes.append(body["path"])
+            changes_data |= body["dataChange"]
+        elif kind == "add":
+            changes_data |= body["dataChange"]
+            if ours:  # what others add may lack the statistics that we go by
                 adds.append(LiveFile.from_add(body))
-                changes_data |= body["dataChange"]
-            elif kind == "remove":
-                removes.append(body["path"])
-                changes_data |= body["dataChange"]
-            elif kind == "txn":
-                txns[body["appId"]] = body["version"]
-            elif kind == "commitInfo":
-                ours = body.get("fentan", {})
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise TornEntry("is cut off in the middle of a line") from error
     if ours is None:
         raise TornEntry("has lost its first line")
     if ours and (len(adds), len(removes), txns) != (ours["adds"], ours["removes"], ours["txns"]):

@@ -28,9 +28,7 @@ if TYPE_CHECKING:
 NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 ROW_GROUP = 122_880
 _IN_MEMORY_ROWS = 400_000
-# Values that hardly repeat: a dictionary would be built, found too big and thrown away
-_UNIQUE = {"seq", "call_id", "command_id", "start_at", "answer_at", "end_at", "recording_ref", "extra", "raw",
-           "payload", "effect", "source_pos"}
+_SAMPLE_ROWS = 2_000
 
 
 @dataclass(frozen=True)
@@ -102,12 +100,31 @@ def write_rows(folder: Path, rows: pa.Table, partition_by: list[str]) -> list[Li
 
 def write_parquet(path: Path, tables: Iterable[pa.Table], schema: pa.Schema) -> None:
     """One Parquet file, zstd 1, money as 64-bit integers, on the disk when this returns (its folder is not)."""
-    repeating = [name for name in schema.names if name not in _UNIQUE]
-    with pq.ParquetWriter(path, schema, compression="zstd", compression_level=1, store_decimal_as_integer=True,
-                          store_schema=False, use_dictionary=repeating) as writer:
+    writer: pq.ParquetWriter | None = None
+    try:
         for table in tables:
+            if writer is None:
+                writer = pq.ParquetWriter(path, schema, compression="zstd", compression_level=1,
+                                          store_decimal_as_integer=True, store_schema=False, **_encodings(table))
             writer.write_table(table, ROW_GROUP)
+    finally:
+        if writer is not None:
+            writer.close()
     fsync_path(path)
+
+
+def _encodings(table: pa.Table) -> dict[str, Any]:
+    """A dictionary for values that repeat in a sample; it costs twice the time where they do not."""
+    repeating, packed = [], {}
+    for field in table.schema:
+        values = table.column(field.name).slice(0, _SAMPLE_ROWS)
+        if pa.types.is_list(field.type):
+            repeating.append(f"{field.name}.list.element")
+        elif pa.types.is_dictionary(field.type) or 2 * pc.count_distinct(values, "all").as_py() <= len(values):
+            repeating.append(field.name)
+        elif pa.types.is_int64(field.type):
+            packed[field.name] = "DELTA_BINARY_PACKED"  # such as seq: differences of one
+    return {"use_dictionary": repeating, "column_encoding": packed}
 
 
 def _split(rows: pa.Table, partition_by: list[str]) -> Iterator[tuple[tuple[tuple[str, str | None], ...], pa.Table]]:
@@ -158,7 +175,7 @@ def read_in_order(
     `schema` must contain seq. Memory is bounded: files whose seq overlap are sorted together, by DuckDB
     with a folder to spill into when they are large.
     """
-    for group in _overlapping([f for f in files if f.seq_max >= seq_from and f.seq_min < seq_to]):
+    for group in overlapping([f for f in files if f.seq_max >= seq_from and f.seq_min < seq_to]):
         if sum(file.rows for file in group) <= max(_IN_MEMORY_ROWS, batch_rows):
             rows = sort_rows(pa.concat_tables([read_file(folder, file, schema) for file in group]))
             seqs = rows.column("seq").to_numpy()
@@ -193,7 +210,7 @@ def sort_rows(rows: pa.Table) -> pa.Table:
     return rows
 
 
-def _overlapping(files: list[LiveFile]) -> Iterator[list[LiveFile]]:
+def overlapping(files: Iterable[LiveFile]) -> Iterator[list[LiveFile]]:
     """Files in groups, by seq, so that no two groups' seq overlap."""
     group: list[LiveFile] = []
     reach = -1
@@ -207,22 +224,50 @@ def _overlapping(files: list[LiveFile]) -> Iterator[list[LiveFile]]:
         yield group
 
 
-def scan_sql(folder: Path, files: Iterable[LiveFile]) -> str:
-    """DuckDB's read_parquet over the files, with the partition column as text and absent columns as null."""
-    live = list(files)
-    quoted = ", ".join("'" + str(folder / f.path).replace("'", "''") + "'" for f in live)
-    hive = ", hive_partitioning = true, hive_types = {'month': 'VARCHAR'}" if any(f.partition for f in live) else ""
-    return f"read_parquet([{quoted}], union_by_name = true{hive})"
+def scan_sql(folder: Path, files: Iterable[LiveFile], schema: pa.Schema) -> str:
+    """DuckDB's read_parquet over the files, with the partition column as text; no files: no rows of these columns."""
+    parts: dict[tuple[tuple[str, str | None], ...], list[str]] = {}
+    for file in files:
+        parts.setdefault(file.partition, []).append(quoted(str(folder / file.path)))
+    if not parts:
+        columns = ", ".join(f'NULL::{_duckdb_type(field.type)} AS "{field.name}"' for field in schema)
+        return f"(SELECT {columns} WHERE false)"
+    if "=" not in str(folder):
+        paths = ", ".join(path for part in parts.values() for path in part)
+        return (f"read_parquet([{paths}], union_by_name = true, hive_partitioning = true, "
+                "hive_types = {'month': 'VARCHAR'})")
+    # the folders above the table would be taken for partitions: so the partitions are named one by one
+    selects = []
+    for partition, paths_of in parts.items():
+        values = "".join(f", {'NULL' if v is None else quoted(v)}::VARCHAR AS {key}" for key, v in partition)
+        selects.append(f"SELECT *{values} FROM read_parquet([{', '.join(paths_of)}], union_by_name = true, "
+                       "hive_partitioning = false)")
+    return f"({' UNION ALL BY NAME '.join(selects)})"
+
+
+def quoted(text: str) -> str:
+    """Text as an SQL literal (F-24)."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _duckdb_type(kind: pa.DataType) -> str:
+    if pa.types.is_list(kind):
+        return f"{_duckdb_type(kind.value_type)}[]"
+    if pa.types.is_decimal(kind):
+        return f"DECIMAL({kind.precision}, {kind.scale})"
+    if pa.types.is_timestamp(kind):
+        return "TIMESTAMPTZ"
+    return {"int64": "BIGINT", "string": "VARCHAR", "binary": "BLOB", "bool": "BOOLEAN"}[str(kind)]
 
 
 def _sorted_by_duckdb(
     folder: Path, files: list[LiveFile], schema: pa.Schema, seq_from: int, seq_to: int, batch_rows: int
 ) -> Iterator[pa.Table]:
     with spilling(folder) as con:
-        there = {row[0] for row in con.execute(f"DESCRIBE SELECT * FROM {scan_sql(folder, files)}").fetchall()}
+        there = {row[0] for row in con.execute(f"DESCRIBE SELECT * FROM {scan_sql(folder, files, schema)}").fetchall()}
         names = ", ".join(f'"{name}"' for name in schema.names if name in there)
         rows = con.sql(
-            f"SELECT {names} FROM {scan_sql(folder, files)} "
+            f"SELECT {names} FROM {scan_sql(folder, files, schema)} "
             f"WHERE seq >= {int(seq_from)} AND seq < {int(seq_to)} ORDER BY seq"
         )
         for batch in rows.to_arrow_reader(batch_rows):

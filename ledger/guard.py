@@ -151,12 +151,13 @@ def _with_at_quoted(sql: str) -> str:
 
 
 def _body(sql: str) -> str:
-    """The statement without a closing semicolon and what comes after it."""
-    encoded = sql.encode()  # the tokenizer counts bytes
-    meant = [place for place, kind in duckdb.tokenize(sql) if kind != duckdb.token_type.comment]
-    while meant and encoded[meant[-1] : meant[-1] + 1] == b";":
-        encoded = encoded[: meant.pop()]
-    return encoded.decode()
+    """The statement without a closing semicolon and the comments after it."""
+    text = sql.encode()  # the tokenizer counts bytes
+    for place, kind in reversed(duckdb.tokenize(sql)):
+        if kind != duckdb.token_type.comment and text[place : place + 1] != b";":
+            break
+        text = text[:place]
+    return text.decode()
 
 
 def _wrapped(sql: str, limit: int) -> str:
@@ -282,5 +283,6 @@ def sentence(error: duckdb.Error) -> str:
     """The first paragraph, without the kind of error in front and the caret below."""
     said = re.sub(r"^[\w ]*Error: ", "", str(error).split("\n\nLINE ")[0])
     said = " ".join(said.split())
+    said = said[:1].upper() + said[1:]
     said = said if len(said) <= 300 else said[:299] + "…"
     return said if said.endswith((".", "!", "?", "…")) else said + "."

@@ -295,8 +295,13 @@ class Home:
             scan.latest_start_of(table) if table is not None else scan.latest_start(self.calls, since, until)
         )
 
-    def committed_calls(self) -> None:
-        """Called after a commit to `calls`, so that small files do not pile up."""
+    def committed_calls(self, rows: pa.Table) -> None:
+        """Called after this process committed `rows` to `calls`: they are known without reading them again."""
+        seen, first = self._seen_calls, rows.column("seq")[0].as_py() if rows.num_rows else 0
+        if seen is not None and seen.next_seq == first and self.calls.next_seq == first + rows.num_rows:
+            rated = rows.filter(pc.equal(rows.column("outcome"), "rated"))
+            ids, seqs, months = (rated.column(name) for name in ("call_id", "seq", "month"))
+            seen.add(ids, seqs, months, next_seq=self.calls.next_seq, head=self.calls.head)
         self._tidy(self.calls)
 
     def _tidy(self, log: Log) -> None:

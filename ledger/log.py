@@ -39,8 +39,9 @@ from ledger.entries import (
     versions,
 )
 from ledger.faults import LedgerFault, LostRace
-from ledger.files import LiveFile, fsync_path, read_any_order, read_in_order, scan_sql, write_rows
-from ledger.repair import RESTORE, check_live, link_of, mend, set_aside
+from ledger.files import LiveFile, fsync_path, write_rows
+from ledger.repair import RESTORE, check_live, check_ours, link_of, mend, set_aside
+from ledger.version import Version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -48,9 +49,8 @@ if TYPE_CHECKING:
 
     from deltalake.transaction import AddAction
 
-__all__ = ["LedgerFault", "Log", "LostRace"]
+__all__ = ["LedgerFault", "Log", "LostRace", "Version"]
 
-BATCH_ROWS = 100_000
 _REOPEN_ENTRIES = 16
 _PROPERTIES: dict[str, str | None] = {
     "delta.appendOnly": "true",
@@ -64,18 +64,9 @@ _NO_HOOKS = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_lo
 _OWN = ("seq", "chain")  # the transactions that are not offsets
 
 
-class Log:
-    """One table's snapshot in hand, and the way to append to it."""
+class Log(Version):
+    """One table's latest version in hand, and the way to append to it."""
 
-    next_seq: int
-    """The seq that the next row will have: the number of rows in the snapshot."""
-    version: int
-    """The table's version that the snapshot shows."""
-    head: str
-    """The chain's head at the snapshot: names the ledger up to `next_seq`, whatever maintenance does."""
-    cut: int | None
-    """None: `files` hold exactly the snapshot's rows. A number (of an earlier version): only rows with a
-    lower seq belong to it, and whoever reads the files must say so."""
     repaired: list[str]
     """A sentence for each thing that `open` mended after a crash."""
     chain_fault: str | None
@@ -84,11 +75,9 @@ class Log:
 
     def __init__(self, folder: Path, schema: pa.Schema) -> None:
         """Not for callers: use `create` or `open`."""
-        self.folder, self.schema, self.chain = folder, schema, Chain(folder)
-        self.version, self.next_seq, self.head = -1, 0, GENESIS
-        self.cut, self.repaired, self.chain_fault = None, [], None
-        self._past = False
-        self._files: dict[str, LiveFile] = {}
+        super().__init__(folder, schema)
+        self.chain = Chain(folder)
+        self.repaired, self.chain_fault = [], None
         self._txns: dict[str, int] = {}
         self._durable = 0  # the version of our own last commit
         self._hasher = ThreadPoolExecutor(1, thread_name_prefix="digest")
@@ -119,18 +108,20 @@ class Log:
         return cls.open(folder, schema)
 
     @classmethod
-    def open(cls, folder: Path, schema: pa.Schema) -> Log:
+    def open(cls, folder: Path, schema: pa.Schema, *, whole: bool = True) -> Log:
         """The table as it is now, after mending what a crash left (F-23).
 
         Raises LedgerFault if there is no table, if it is damaged beyond what may be mended, or if its columns
-        are not those of `schema`.
+        are not those of `schema`. Without `whole` the data files may be missing or damaged: for `verify`, which
+        says more about them.
         """
         log = cls(folder.resolve(), schema)
         if not (log.folder / LOG).is_dir() or not any(versions(log.folder)):
             raise LedgerFault(f"There is no ledger table in {folder}: run `fentan init` first.")
         log._catch_up_chain()
         log._load()
-        check_live(log.folder, log.live_files(), log.next_seq)
+        if whole:
+            check_live(log.folder, log.live_files(), log.next_seq)
         missing = missing_columns(log.folder.name, log._table, schema)
         if missing:
             log._table.alter.add_columns(missing, post_commithook_properties=_NO_HOOKS)
@@ -138,6 +129,11 @@ class Log:
         return log
 
     # -- what the snapshot says
+
+    @property
+    def head_mark(self) -> int:
+        """The transaction `chain`: what the table itself keeps of the chain's head (`ledger.chain.head_number`)."""
+        return self._txns.get("chain", 0)
 
     def offset(self, app_id: str) -> int | None:
         """The next offset that was committed for a source; None if it was never heard of."""
@@ -147,54 +143,9 @@ class Log:
         """The next offset of every source whose app id begins with `prefix`."""
         return {app: at for app, at in self._txns.items() if app.startswith(prefix) and app not in _OWN}
 
-    def live_files(self) -> list[LiveFile]:
-        """The snapshot's data files with their rows and seq, by first seq."""
-        return sorted(self._files.values(), key=lambda f: (f.seq_min, f.path))
-
     def has_files(self, files: list[LiveFile]) -> bool:
         """Whether all of these are live."""
         return all(file.path in self._files for file in files)
-
-    def files(self) -> list[str]:
-        """Absolute paths of the snapshot's data files. Mind `cut`."""
-        return self.files_since(0)
-
-    def files_since(self, seq: int) -> list[str]:
-        """Absolute paths of the data files that may hold rows from `seq` on. Mind `cut`."""
-        return [str(self.folder / file.path) for file in self.live_files() if file.seq_max >= seq]
-
-    def scan_sql(self, since: int = 0, until: int | None = None) -> str:
-        """The rows with since <= seq < until as a DuckDB table expression for FROM.
-
-        Only files that may hold such rows are opened; the rows are filtered only where that leaves others. There
-        must be a file: see `files_since`.
-        """
-        end = self.next_seq if until is None else min(until, self.next_seq)
-        files = [file for file in self.live_files() if file.seq_max >= since and file.seq_min < end]
-        bounds = []
-        if any(file.seq_min < since for file in files):
-            bounds.append(f"seq >= {int(since)}")
-        if any(file.seq_max >= end for file in files):
-            bounds.append(f"seq < {int(end)}")
-        scan = scan_sql(self.folder, files)
-        return f"(SELECT * FROM {scan} WHERE {' AND '.join(bounds)})" if bounds else scan
-
-    def read_since(self, seq: int, columns: list[str] | None = None) -> pa.Table:
-        """The rows from `seq` on, in seq order, with the columns named (default all), in the schema's types."""
-        return pa.concat_tables([self._fields(columns).empty_table(), *self.read_batches_since(seq, columns)])
-
-    def read_batches_since(
-        self, seq: int, columns: list[str] | None = None, batch_rows: int = BATCH_ROWS, *, ordered: bool = True
-    ) -> Iterator[pa.Table]:
-        """As `read_since`, in tables of at most `batch_rows` rows and in bounded memory.
-
-        Not `ordered` spares sorting what maintenance has sorted otherwise, for those who do not mind.
-        """
-        wanted = self._fields(columns)
-        fields = wanted if "seq" in wanted.names else wanted.insert(0, self.schema.field("seq"))
-        read = read_in_order if ordered else read_any_order
-        for rows in read(self.folder, self.live_files(), fields, seq, self.next_seq, batch_rows):
-            yield rows if fields is wanted else rows.select(wanted.names)
 
     # -- other versions
 
@@ -203,8 +154,6 @@ class Log:
 
         Raises LedgerFault if the chain file does not continue.
         """
-        if self._past:
-            raise ValueError("an earlier version can only be read")
         try:
             if self.version - self._base >= _REOPEN_ENTRIES and last_checkpoint(self.folder) > self._base:
                 self._open_table()  # a handle grows slower with each entry; a fresh one begins at the checkpoint
@@ -217,14 +166,18 @@ class Log:
             return
         if any("digest" in entry.ours for entry in entries):
             self._acknowledge(version)
+            if self.chain_fault:
+                raise LedgerFault(self.chain_fault)
+        for entry in entries:
+            check_ours(self.folder, entry)
         for entry in entries:
             entry.apply(self._files, self._txns)
             self.head = entry.ours.get("head", self.head)
         self.version = version
         self.next_seq = self._txns.get("seq", 0)
 
-    def at_version(self, version: int) -> Log:
-        """The table as it was at an earlier version, to be read only.
+    def at_version(self, version: int) -> Version:
+        """The table as it was at an earlier version.
 
         It needs no old files: rows are never changed, so it is today's rows below the seq of that version
         (`cut`), which the chain file knows even after maintenance. Raises LedgerFault for a version that is not
@@ -233,8 +186,8 @@ class Log:
         if not 0 <= version <= self.version:
             raise LedgerFault(f"The table {self.folder.name} has no version {version}: its last is {self.version}.")
         link = self._link_where(lambda link: link.version <= version)
-        past = Log(self.folder, self.schema)
-        past.version, past.next_seq, past.head, past._past = version, link.seq_to, link.head, True
+        past = Version(self.folder, self.schema)
+        past.version, past.next_seq, past.head = version, link.seq_to, link.head
         past.cut = link.seq_to if link.seq_to < self.next_seq else None
         past._files = {path: file for path, file in self._files.items() if file.seq_min < link.seq_to}
         return past
@@ -264,8 +217,6 @@ class Log:
         not matter. Raises LostRace if others committed data first, LedgerFault if the disk is full or the commit
         is refused; the table is then as before.
         """
-        if self._past:
-            raise ValueError("an earlier version can only be read")
         if self.chain_fault:
             raise LedgerFault(self.chain_fault)
         rows = numbered(rows, self.schema, self.next_seq)
@@ -372,8 +323,6 @@ class Log:
         with self._noting_chain_faults(), self.chain.locked() as tail:
             missing = range(tail.last.version + 1, version + 1)
             self._add_links(tail, [read_entry(self.folder, v) for v in missing])
-        if self.chain_fault:
-            raise LedgerFault(self.chain_fault)
 
     def _add_links(self, tail: Tail, entries: list[Entry]) -> None:
         links: list[Link] = []
@@ -393,6 +342,9 @@ class Log:
             yield
         except ChainFault as fault:
             self._note_chain_fault(str(fault))
+        except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EROFS):  # who may only read leaves it to those who write
+                raise
 
     def _note_chain_fault(self, fault: str) -> None:
         self.chain_fault = (f"The chain file of the table {self.folder.name} does not fit the table: {fault}. "
@@ -407,8 +359,12 @@ class Log:
                               f"Restore {self.chain.path.name} from a backup.") from fault
 
     def _open_table(self) -> None:
+        """A fresh handle; `_base` is the checkpoint that it begins with."""
         self._base = last_checkpoint(self.folder)
-        self._table = DeltaTable(self.folder)
+        try:
+            self._table = DeltaTable(self.folder)
+        except DeltaError as error:
+            raise LedgerFault(f"The table {self.folder.name} cannot be opened: {error}. {RESTORE}") from error
 
     def _load(self) -> None:
         """The snapshot from scratch."""
@@ -416,14 +372,16 @@ class Log:
             self._open_table()
             self.version = self._table.version()
             self._partition_by = list(self._table.metadata().partition_columns)
+            self._acknowledge(self.version)
             self._files, self._txns = read_state(self.folder, self.version)
-        except (DeltaError, OSError, TornEntry, pa.ArrowException) as error:
+        except (OSError, TornEntry, pa.ArrowException) as error:
             raise LedgerFault(f"The table {self.folder.name} cannot be read: {error}. {RESTORE}") from error
         self.next_seq = self._txns.get("seq", 0)
         entries, _ = versions(self.folder)
         heads = (read_entry(self.folder, v).ours.get("head") for v in reversed(entries) if v <= self.version)
-        self.head = next((head for head in heads if head is not None), None) or self._chain_head()
-        if head_number(self.head) != self._txns.get("chain", 0) and self.chain_fault is None:
+        kept = self._chain_head()
+        self.head = next((head for head in heads if head is not None), kept)
+        if self.chain_fault is None and (kept != self.head or head_number(kept) != self.head_mark):
             self._note_chain_fault("it ends elsewhere")
 
     def _chain_head(self) -> str:
@@ -431,9 +389,6 @@ class Log:
             return self._link_where(lambda link: link.version <= self.version).head
         except LedgerFault:
             return GENESIS
-
-    def _fields(self, columns: list[str] | None) -> pa.Schema:
-        return self.schema if columns is None else pa.schema([self.schema.field(name) for name in columns])
 
 
 def _latest_arrival(rows: pa.Table) -> str | None:

@@ -21,13 +21,24 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
+from deltalake.exceptions import DeltaError
 from deltalake.transaction import RemoveAction
 
 from ledger.entries import LOG, checkpoint_path, entry_path, versions
 from ledger.faults import LedgerFault
-from ledger.files import ROW_GROUP, LiveFile, fsync_path, read_in_order, scan_sql, spilling, write_parquet
+from ledger.files import (
+    ROW_GROUP,
+    LiveFile,
+    fsync_path,
+    quoted,
+    read_in_order,
+    scan_sql,
+    spilling,
+    write_parquet,
+)
 from ledger.log import Log
 from ledger.repair import check_live
 
@@ -77,6 +88,13 @@ def housekeep(log: Log) -> threading.Thread | None:
     return thread
 
 
+def finish(log: Log) -> None:
+    """Waits until the housekeeping of this table that is at work in this process, if any, is done."""
+    thread = _at_work.pop(log.folder, None)
+    if thread is not None:
+        thread.join()
+
+
 def _housekeep(folder: Path, schema: pa.Schema) -> None:
     try:
         log = Log.open(folder, schema)
@@ -84,7 +102,7 @@ def _housekeep(folder: Path, schema: pa.Schema) -> None:
         for crowd in _crowds(log):
             _rewrite(log, crowd, ["seq"], "", report)
         _checkpoint(log, report)
-    except (LedgerFault, OSError, pa.ArrowException) as error:
+    except (LedgerFault, DeltaError, OSError, duckdb.Error, pa.ArrowException) as error:
         _trouble.warning("housekeeping of the table %s: %s", folder.name, error)
 
 
@@ -145,16 +163,16 @@ def _is_sorted(file: LiveFile) -> bool:
 
 
 def _adjacent(log: Log) -> Iterator[list[LiveFile]]:
-    """Neighbouring files that make one of at most a million rows."""
-    group: list[LiveFile] = []
-    for file in log.live_files():
-        if group and sum(f.rows for f in group) + file.rows > _MERGED_ROWS:
-            if len(group) > 1:
-                yield group
-            group = []
-        group.append(file)
-    if len(group) > 1:
-        yield group
+    """A partition's neighbouring files that make one of at most a million rows."""
+    for files in _partitions(log):
+        group: list[LiveFile] = []
+        for file in [*files, None]:
+            if file is None or sum(f.rows for f in group) + file.rows > _MERGED_ROWS:
+                if len(group) > 1:
+                    yield group
+                group = []
+            if file is not None:
+                group.append(file)
 
 
 # -- rewriting
@@ -188,7 +206,8 @@ def _rewrite(log: Log, sources: list[LiveFile], order: list[str], prefix: str, r
 
 
 def _write_sorted(log: Log, sources: list[LiveFile], order: list[str], prefix: str) -> LiveFile:
-    folder, partition = log.folder, sources[0].partition
+    folder = log.folder
+    (partition,) = {file.partition for file in sources}
     path = (folder / sources[0].path).parent / f"{prefix}{uuid.uuid4().hex}.parquet"
     body = pa.schema([f for f in log.schema if f.name not in dict(partition)])
     rows = sum(file.rows for file in sources)
@@ -199,8 +218,8 @@ def _write_sorted(log: Log, sources: list[LiveFile], order: list[str], prefix: s
         else:
             with spilling(folder, "1GB") as con:
                 con.execute(
-                    f"COPY (SELECT {', '.join(body.names)} FROM {scan_sql(folder, sources)} "
-                    f"ORDER BY {', '.join(order)}) TO '{str(path).replace(chr(39), chr(39) * 2)}' "
+                    f"COPY (SELECT {', '.join(body.names)} FROM {scan_sql(folder, sources, body)} "
+                    f"ORDER BY {', '.join(order)}) TO {quoted(str(path))} "
                     f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP})")
             fsync_path(path)
         _assert_same(path, rows, least, most)

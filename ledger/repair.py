@@ -73,12 +73,17 @@ def _mend_entries(folder: Path, schema: pa.Schema, acknowledged: Link) -> tuple[
             mended.append(f"Log entry {version} of the table {name} {torn}; it had not been acknowledged and was "
                           f"set aside in {name}/.torn, the ledger is as before it.")
             break
+        check_ours(folder, entry)
         if version > acknowledged.version:
-            if entry.changes_data and not entry.ours:
-                raise LedgerFault(f"Version {version} of the table {name} was not written by Fentan: only "
-                                  f"Fentan may write its tables. {RESTORE}")
             unacknowledged.append(entry)
     return mended, unacknowledged
+
+
+def check_ours(folder: Path, entry: Entry) -> None:
+    """Raises LedgerFault for data that another program has added or removed."""
+    if entry.changes_data and not entry.ours:
+        raise LedgerFault(f"Version {entry.version} of the table {folder.name} was not written by Fentan: only Fentan "
+                          f"may write its tables. {RESTORE}")
 
 
 def check_live(folder: Path, files: list[LiveFile], expected_rows: int) -> None:

@@ -127,8 +127,9 @@ class _Replay:
             self.home, prices, records, old.column("source"), received_at, old.column("retries")
         )
         self.home.calls.append(rows)
-        self.home.committed_calls()
-        new = _plain(rows.add_column(0, "seq", old.column("seq")), CALLS)
+        rows = rows.add_column(0, "seq", old.column("seq"))
+        self.home.committed_calls(rows)
+        new = _plain(rows, CALLS)
         self._compare("calls", old, new)
 
     # events

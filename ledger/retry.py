@@ -84,7 +84,9 @@ def _rated(home: Home, rejects: pa.Table, received_at: datetime) -> pa.Table:
     records = pa.table(
         [rejects.column(f.name).cast(f.type) if f.name in _KEPT else nothing for f in RECORD], schema=RECORD
     )
-    return rated_rows(home, home.prices, records, rejects.column("source"), received_at, rejects.column("seq"))
+    return rated_rows(
+        home, home.prices, records, rejects.column("source"), received_at, rejects.column("seq")
+    )
 
 
 def _changes(rejects: pa.Table, rows: pa.Table) -> pa.Array:

@@ -138,9 +138,8 @@ def latest_start(calls: Log, since: int, until: int) -> datetime | None:
 
 def latest_start_of(rows: pa.Table) -> datetime | None:
     """As `latest_start`, of rows in memory."""
-    latest: datetime | None = pc.max(
-        rows.filter(pc.equal(rows.column("outcome"), "rated")).column("start_at")
-    ).as_py()
+    rated = pc.equal(rows.column("outcome"), "rated")
+    latest: datetime | None = pc.max(rows.column("start_at").filter(rated)).as_py()
     return latest
 
 

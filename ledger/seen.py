@@ -121,14 +121,19 @@ class Seen:
 
     def add(
         self, ids: pa.Array | pa.ChunkedArray | Hashes, seqs: pa.Array | pa.ChunkedArray | Seqs,
-        months: pa.Array | pa.ChunkedArray | None = None, *, next_seq: int | None = None,
+        months: pa.Array | pa.ChunkedArray | None = None, *, next_seq: int | None = None, head: str | None = None,
     ) -> None:
         """Adds charged ids (or their hashes) with the seq of their rows and their months ("2026-11").
 
-        `next_seq` tells up to where rows have been looked at; default is the row after the last one added.
+        `next_seq` tells up to where rows have been looked at, default is the row after the last one added;
+        `head` is the log's there, for a caller that adds what it has just committed instead of reading it again.
         """
         last = self._put(ids, seqs, months)
         self.next_seq = max(self.next_seq, last + 1 if next_seq is None else next_seq)
+        if head is not None:
+            self._head = head
+            if self._spilled:
+                self.publish()
 
     def follow(self, log: Log, id_column: str, outcome: str, month_column: str | None = None) -> None:
         """Catches up with a table: the ids of its rows with this outcome.

@@ -83,7 +83,9 @@ def rate(records: pa.Table, catalogue: Catalogue, received_at: datetime) -> pa.T
     if received_at.tzinfo is None:
         raise ValueError(f"received_at {received_at} has no time zone")
     n = len(records)
-    given = {field.name: one_chunk(records[field.name], field.type) for field in RECORD if field.name != "raw"}
+    given = {
+        field.name: one_chunk(records[field.name], field.type) for field in RECORD if field.name != "raw"
+    }
     numbers = normalise_service_numbers(given["service_number"])
     times = Times.of(given)
     known, found = catalogue.find(numbers.keys, times.start)
@@ -97,39 +99,11 @@ def rate(records: pa.Table, catalogue: Catalogue, received_at: datetime) -> pa.T
     rated = faults == Fault.NONE
     valid = None if rated.all() else rated
 
-    duration_s = times.duration_s
-    if valid is not None:
-        duration_s = np.where(rated, duration_s, 0)
-        found[~rated] = NOTHING
-    price = (found["tariff"] // NOT_BILLABLE).astype(np.intp)
-    state = found["tariff"] - price * NOT_BILLABLE
-
-    callers = normalise_callers(given["caller_number"])
-    area, area_codes, outside = _areas(callers.origins, given["caller_area"])
-    per_min, bundled = _caller_rates(catalogue.terms, area, area_codes, callers.texts, times.start)
-    legs = _legs(numbers.keys, duration_s, catalogue.prices, price, np.where(outside, 0, per_min), bundled)
-    tags = [
-        outside,
-        state == _SUSPENDED,
-        state == _FROZEN,
-        areas.is_mobile(callers.origins) & is_800(numbers.keys),
-    ]
-
-    out: dict[str, pa.Array] = {
-        **given,
+    out = given | {
         "outcome": dictionary_array((~rated).view(np.int8), _OUTCOMES),
         "service_number": numbers.texts,
-        "customer_id": dictionary_array(found["customer"], catalogue.customers.texts),
-        "provider_id": dictionary_array(found["provider"], catalogue.providers.texts),
-        "caller_number": callers.texts,
-        "caller_area": dictionary_array(area, area_codes),
         "month": _months(times.start, valid, month_of(received_at)),
-        "duration_s": int64_array(duration_s, pa.int64(), valid),
-        "billed_s": int64_array(legs.billed_s, pa.int64(), valid),
-        "rate": to_decimal_array(legs.rate_hao, valid),
-        "owner_fee": to_decimal_array(legs.owner_hao, valid),
-        "caller_estimate": to_decimal_array(legs.caller_hao, _known_estimates(valid, outside)),
-        "tags": _tag_lists(tags, valid),
+        **_charged(given, numbers.keys, times, found, catalogue, valid),
     }
     if valid is None:
         reasons = np.full(n, NOTHING, dtype=np.int8)
@@ -137,14 +111,55 @@ def rate(records: pa.Table, catalogue: Catalogue, received_at: datetime) -> pa.T
     else:
         rejects = _rejects(given, numbers.texts, times, catalogue.terms, received_at)
         reasons = rejects.reasons(faults)
+        raw = one_chunk(records["raw"], pa.binary())
         out |= {
             "detail": rejects.details(faults),
             "service_number": pc.coalesce(numbers.texts, given["service_number"]),
             "duration_s": pc.if_else(pa.array(rated), out["duration_s"], given["duration_s"]),
-            "raw": pc.if_else(pa.array(~rated), one_chunk(records["raw"], pa.binary()), pa.scalar(None, pa.binary())),
+            "raw": pc.if_else(pa.array(~rated), raw, pa.scalar(None, pa.binary())),
         }
     out["reason"] = dictionary_array(reasons, REASONS)
     return pa.table([out[name] for name in RATED.names], schema=RATED)
+
+
+def _charged(
+    given: dict[str, pa.Array],
+    keys: Int32s,
+    times: Times,
+    found: npt.NDArray[np.void],
+    catalogue: Catalogue,
+    valid: Bools | None,
+) -> dict[str, pa.Array]:
+    """Who pays what: the columns that are null (tags: empty) where a call is not `valid`; None: all are."""
+    customer, provider, tariff = (
+        np.ascontiguousarray(found[name]) for name in ("customer", "provider", "tariff")
+    )
+    duration_s = times.duration_s
+    if valid is not None:
+        customer, provider = np.where(valid, customer, NOTHING), np.where(valid, provider, NOTHING)
+        duration_s = np.where(valid, duration_s, 0)
+    price = tariff // NOT_BILLABLE
+    state = tariff - price * NOT_BILLABLE
+
+    callers = normalise_callers(given["caller_number"])
+    area, area_codes, outside = _areas(callers.origins, given["caller_area"])
+    per_min, bundled = _caller_rates(catalogue.terms, area, area_codes, callers.texts, times.start)
+    if outside.any():
+        per_min[outside] = 0
+    legs = _legs(keys, duration_s, catalogue.prices, price.astype(np.intp), per_min, bundled)
+    mobile_to_800 = areas.is_mobile(callers.origins) & is_800(keys)
+    return {
+        "customer_id": dictionary_array(customer, catalogue.customers.texts),
+        "provider_id": dictionary_array(provider, catalogue.providers.texts),
+        "caller_number": callers.texts,
+        "caller_area": dictionary_array(area, area_codes),
+        "duration_s": int64_array(duration_s, pa.int64(), valid),
+        "billed_s": int64_array(legs.billed_s, pa.int64(), valid),
+        "rate": to_decimal_array(legs.rate_hao, valid),
+        "owner_fee": to_decimal_array(legs.owner_hao, valid),
+        "caller_estimate": to_decimal_array(legs.caller_hao, _known_estimates(valid, outside)),
+        "tags": _tag_lists([outside, state == _SUSPENDED, state == _FROZEN, mobile_to_800], valid),
+    }
 
 
 def _mark_missing(faults: npt.NDArray[np.int8], given: dict[str, pa.Array]) -> None:
@@ -184,7 +199,8 @@ def _caller_rates(
     names = codes.to_pylist()
     tables = np.array(
         [
-            [rates.by_area.get(name, rates.default_hao_per_min) for name in names] + [rates.default_hao_per_min]
+            [rates.by_area.get(name, rates.default_hao_per_min) for name in names]
+            + [rates.default_hao_per_min]
             for rates in terms.caller_rates
         ],
         dtype=np.int64,
@@ -196,7 +212,9 @@ def _caller_rates(
     bundled = None
     for at, rates in enumerate(terms.caller_rates):
         for prefix in rates.bundled_prefixes:
-            begun = pc.fill_null(pc.starts_with(callers, prefix), fill_value=False).to_numpy(zero_copy_only=False)
+            begun = pc.fill_null(pc.starts_with(callers, prefix), fill_value=False).to_numpy(
+                zero_copy_only=False
+            )
             begun = begun & (period == at)
             bundled = begun if bundled is None else bundled | begun
     return per_min, bundled

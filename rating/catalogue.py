@@ -121,10 +121,14 @@ class KnownNumbers:
 
     @classmethod
     def of(cls, keys: Int32s) -> KnownNumbers:
-        marks = np.zeros(-(-KEYS // 32) * 32, dtype=np.bool_)
-        marks[keys] = True
-        words = np.packbits(marks, bitorder="little").view("<u4").astype(np.uint64)
-        words[1:] |= np.cumsum(np.bitwise_count(words[:-1]), dtype=np.uint64) << np.uint64(32)
+        """Of sorted keys."""
+        words = np.zeros(-(-KEYS // 32), dtype=np.uint64)
+        if len(keys):
+            word = keys >> 5
+            starts = np.flatnonzero(begins(word))
+            marks = np.left_shift(np.uint64(1), (keys & 31).astype(np.uint64))
+            words[word[starts]] = np.bitwise_or.reduceat(marks, starts)
+            words[1:] |= np.cumsum(np.bitwise_count(words[:-1]), dtype=np.uint64) << np.uint64(32)
         return cls(words)
 
     def find(self, keys: Int32s) -> tuple[Int32s, Bools]:
@@ -167,10 +171,12 @@ class Catalogue:
         ValueError if a change has a number, facet, rate or increment that cannot be.
         """
         rows = changes.select(_READ)
-        if pc.any(pc.equal(rows["facet"], "minimum")).as_py():
-            rows = rows.filter(pc.not_equal(rows["facet"], "minimum"))
-        seen = self.events_seq if not len(changes) else max(self.events_seq, pc.max(changes["seq"]).as_py() + 1)
-        seen = seen if events_seq is None else events_seq
+        skipped = pc.fill_null(pc.equal(rows["facet"], "minimum"), fill_value=False)
+        if pc.any(skipped).as_py():
+            rows = rows.filter(pc.invert(skipped))
+        seen = self.events_seq if events_seq is None else events_seq
+        if events_seq is None and len(changes):
+            seen = max(seen, pc.max(changes["seq"]).as_py() + 1)
         if not len(rows):
             return replace(self, terms=terms, events_seq=seen)
         customers, customer = self.customers.extended(one_chunk(rows["customer_id"], pa.string()))
@@ -296,8 +302,10 @@ def _read(rows: pa.Table, prices: Prices, customer: Int32s, provider: Int32s) ->
 
 def _coded(column: pa.DictionaryArray, codes: dict[str, int]) -> Int32s:
     """The code of each value; NOTHING for what has none, null included."""
-    of_place = np.array([codes.get(text, NOTHING) for text in column.dictionary.to_pylist()] + [NOTHING], np.int32)
-    return of_place[pc.fill_null(column.indices, len(column.dictionary)).to_numpy(zero_copy_only=False)]
+    words = [codes.get(text, NOTHING) for text in column.dictionary.to_pylist()]
+    of_place = np.array([*words, NOTHING], dtype=np.int32)
+    coded: Int32s = of_place[pc.fill_null(column.indices, len(words)).to_numpy(zero_copy_only=False)]
+    return coded
 
 
 def _with_run(history: tuple[Facts, ...], run: Facts) -> tuple[Facts, ...]:

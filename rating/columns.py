@@ -67,7 +67,9 @@ def text_array(
 
 def int64_array(values: Int64s, kind: pa.DataType, valid: Bools | None = None) -> pa.Array:
     """int64 values -> an array of int64 or of a timestamp type."""
-    return pa.Array.from_buffers(kind, len(values), [bitmap(valid), pa.py_buffer(np.ascontiguousarray(values))])
+    return pa.Array.from_buffers(
+        kind, len(values), [bitmap(valid), pa.py_buffer(np.ascontiguousarray(values))]
+    )
 
 
 def dictionary_array(codes: npt.NDArray[np.int8] | npt.NDArray[np.int32], words: pa.Array) -> pa.Array:
@@ -86,4 +88,6 @@ def placed(n: int, pieces: Sequence[tuple[npt.NDArray[np.intp], pa.Array]]) -> p
     for places, texts in pieces:
         source[places] = np.arange(end, end + len(texts))
         end += len(texts)
-    return pa.concat_arrays([pa.nulls(1, pa.string()), *(texts for _, texts in pieces)]).take(pa.array(source))
+    return pa.concat_arrays([pa.nulls(1, pa.string()), *(texts for _, texts in pieces)]).take(
+        pa.array(source)
+    )

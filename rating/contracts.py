@@ -11,7 +11,7 @@ from rating.calendar import add_months, day_of, month_of, parse_day, start_of_da
 from rating.commands import AMOUNT_OR_NONE, DAY, TEXT, TEXT_OR_NONE
 from rating.holds import held_for, state_at
 from rating.kind import Kind
-from rating.minimums import formula
+from rating.minimums import checked_rate, formula, put_contract
 from rating.money import HAO_PER_FEN, parse_yuan, yuan_text
 from rating.price_book import Plan
 from rating.reasons import Reason
@@ -34,9 +34,10 @@ def _sign_contract(state: State, command: Command) -> Event:
     plan = _plan(state, fields["plan_id"], starts_on)
     in_order(number, command)
     _refuse_unless_held(state, number, customer.provider_id, command.at)
-    rate_hao = _rate(fields["rate"], plan)
     base_hao = state.book.base_minimum_hao(number.number_class, starts_on)
     base_rate_hao = state.book.base_rate_hao(starts_on)
+    given_hao = plan.rate_hao if fields["rate"] is None else fields["rate"]
+    rate_hao = checked_rate(given_hao, base_hao, base_rate_hao)
     lowest_hao = formula(base_hao, rate_hao, base_rate_hao)
     minimum_hao = fields["minimum"] if fields["minimum"] is not None else lowest_hao
     if minimum_hao < lowest_hao:
@@ -94,14 +95,6 @@ def _refuse_unless_held(state: State, number: Number, provider_id: str, at: date
             Reason.NOT_HELD,
             f"{number.service_number} is held by {number.holds[-1].provider_id}, not for the customer's provider {provider_id}.",
         )
-
-
-def _rate(given_hao: int | None, plan: Plan) -> int:
-    if given_hao is None:
-        return plan.rate_hao
-    if given_hao < 0:
-        raise Refused(Reason.BAD_VALUE, f"rate {yuan_text(given_hao)} is negative.")
-    return given_hao
 
 
 def _fee(
@@ -178,19 +171,18 @@ def _contract_signed(state: State, event: Event) -> None:
         state.numbers_of.put(contract.customer_id, (*of_customer, number.service_number))
     due_at = event.at + timedelta(days=state.book.documents.due_days)
     state.schedule("documents_due", number.service_number, due_at)
-    _credit_paid(state, event)
+    _credit_paid(state, event, contract)
 
 
-def _credit_paid(state: State, event: Event) -> None:
+def _credit_paid(state: State, event: Event, contract: Contract) -> None:
     effect = event.effect
     if "credit" not in effect:
         return
     customer_id, ends_on = effect["customer_id"], parse_day(effect["credit_ends_on"])
-    credit = Credit(effect["credit"], parse_day(effect["credit_starts_on"]), ends_on, event.at)
+    starts_on = parse_day(effect["credit_starts_on"])
+    credit = Credit(effect["credit"], starts_on, ends_on, contract.signed_at)
     state.credits.put(customer_id, (*state.credits.get(customer_id, ()), credit))
-    remind_at = start_of_day(ends_on + timedelta(days=1)) - timedelta(
-        days=state.book.renewal_due_days
-    )
+    remind_at = start_of_day(ends_on + timedelta(days=1)) - timedelta(days=state.book.renewal_due_days)
     state.schedule("renewal_due", effect["service_number"], remind_at)
 
 
@@ -236,8 +228,8 @@ def _contract_renewed(state: State, event: Event) -> None:
         starts_on=parse_day(effect["starts_on"]),
         paid_months=effect["paid_months"],
     )
-    state.numbers.put(number.service_number, replace(number, contracts=(*number.contracts[:-1], contract)))
-    _credit_paid(state, event)
+    put_contract(state, number, contract)
+    _credit_paid(state, event, contract)
 
 
 def renewal_due(state: State, service_number: str, at: datetime) -> Event:

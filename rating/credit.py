@@ -12,8 +12,8 @@ from rating.state import Credit, State
 
 def in_drawing_order(state: State, customer_id: str) -> list[Credit]:
     """The credit that ends first, of equals the older contract's, of those the account's name (R-PLAN-3)."""
-    credits = state.credits.get(customer_id, ())
-    return sorted(credits, key=lambda credit: (credit.ends_on, credit.signed_at, credit.account))
+    paid = state.credits.get(customer_id, ())
+    return sorted(paid, key=lambda credit: (credit.ends_on, credit.signed_at, credit.account))
 
 
 def settlements(state: State, customer_id: str, month: str, usage_hao: int) -> Iterator[Posting]:

@@ -21,7 +21,9 @@ _INVISIBLE = (
     (0x2066, 0x2069),  # isolates
     (0xFEFF, 0xFEFF),  # byte order mark
 )
-_SPACES = "\t\n\v\f\r" + "".join(chr(code) for code in range(0x10000) if unicodedata.category(chr(code)) == "Zs")
+_SPACES = "\t\n\v\f\r" + "".join(
+    chr(code) for code in range(0x10000) if unicodedata.category(chr(code)) == "Zs"
+)
 _HYPHENS = "-\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe63\uff0d"
 _BRACKETS = "()\uff08\uff09"
 

@@ -7,14 +7,15 @@ from datetime import datetime
 
 from rating import accounts
 from rating.accounts import Change, Command, Event, Refused
-from rating.calendar import instant_text
+from rating.calendar import instant_text, month_of
 from rating.commands import NAMES, TEXT
 from rating.holds import state_at
 from rating.kind import Kind
+from rating.minimums import minimums_recalled
 from rating.money import yuan_text
 from rating.reasons import Reason
 from rating.registry import in_order, known_number
-from rating.state import CLEAR, Number, State
+from rating.state import CLEAR, Contract, Number, State
 
 
 def _number_in(state: State, command: Command, allowed: set[str], verb: str) -> Number:
@@ -96,7 +97,21 @@ def _activate_number(state: State, command: Command) -> Event:
             f"{contract.customer_id} is in arrears by {yuan_text(-state.balance(account))}; "
             f"{number.service_number} can be activated once they are paid.",
         )
-    return _moved(number, command, "active")
+    _refuse_before_terms(number, contract, command)
+    activated = replace(contract, activated_at=command.at)
+    recalled = minimums_recalled(state, number, contract, activated, command.at)
+    return _moved(number, command, "active", **recalled)
+
+
+def _refuse_before_terms(number: Number, contract: Contract, command: Command) -> None:
+    """Terms that were changed at once, as long as the number was not active, can't become those of its use."""
+    changed_at, raised = contract.rates[-1][0], max((month for month, _ in contract.raises), default="")
+    if command.at < changed_at or month_of(command.at) < raised:
+        raise Refused(
+            Reason.BAD_STATE,
+            f"The rate or the minimum of {number.service_number} was changed from "
+            f"{max(instant_text(changed_at)[:10], raised)} on, after this command's time {instant_text(command.at)}.",
+        )
 
 
 def _number_activated(state: State, event: Event) -> None:

@@ -27,7 +27,8 @@ from rating.calendar import (
 )
 from rating.commands import AMOUNT, MONTH_OR_NONE, TEXT
 from rating.kind import Kind
-from rating.money import HAO_PER_FEN, mul_div_up_to_fen, parse_yuan, yuan_text
+from rating.money import HAO_PER_FEN, MAX_HAO, mul_div_up_to_fen, parse_yuan, yuan_text
+from rating.price_book import MAX_RATE_HAO
 from rating.reasons import Reason
 from rating.registry import contracted_number
 from rating.state import Contract, Number, State
@@ -42,6 +43,20 @@ def reaches_back(state: State, from_at: datetime) -> bool:
 def formula(base_hao: int, rate_hao: int, base_rate_hao: int) -> int:
     """base × rate ÷ base rate, rounded up to the fen (R-MIN-3): 100.00 at 0.15 is 50.00."""
     return mul_div_up_to_fen(base_hao, rate_hao, base_rate_hao)
+
+
+def checked_rate(rate_hao: int, base_hao: int, base_rate_hao: int) -> int:
+    """The rate of a command, if a fee and a minimum at it can be written down; Refused otherwise."""
+    if not 0 <= rate_hao <= MAX_RATE_HAO:
+        raise Refused(
+            Reason.BAD_VALUE,
+            f"rate {yuan_text(rate_hao)} is not between 0 and {yuan_text(MAX_RATE_HAO)} yuan a minute.",
+        )
+    if formula(base_hao, rate_hao, base_rate_hao) > MAX_HAO:
+        raise Refused(
+            Reason.BAD_VALUE, f"rate {yuan_text(rate_hao)} makes a minimum of more than {yuan_text(MAX_HAO)}."
+        )
+    return rate_hao
 
 
 def rate_at(contract: Contract, at: datetime) -> int:
@@ -115,12 +130,34 @@ def top_up(minimum_hao: int, calls_hao: int) -> int:
     return max(0, minimum_hao - calls_hao)
 
 
+def closed_minimums(state: State, before: Contract, after: Contract, from_at: datetime) -> dict[str, str]:
+    """month -> minimum as charged so far, of each closed month whose minimum a fact recorded late changes."""
+    found: dict[str, str] = {}
+    closed, month = state.closed_month, month_of(from_at)
+    while closed is not None and month <= closed:
+        charged_hao = charged_minimum(before, month).minimum_hao
+        if charged_hao != charged_minimum(after, month).minimum_hao:
+            found[month] = yuan_text(charged_hao)
+        month = next_month(month)
+    return found
+
+
 def adjustment(
-    number: Number, contract: Contract, month: str, before_hao: int, after_hao: int, billed_month: str
+    number: Number,
+    contract: Contract,
+    month: str,
+    before_hao: int,
+    after_hao: int,
+    billed_month: str,
+    charged_hao: int | None = None,
 ) -> Posting | None:
-    """The posting that keeps a closed month's top-up right when its calls change (R-MIN-7)."""
+    """The posting that keeps a closed month's top-up right when its calls change (R-MIN-7).
+
+    `charged_hao` is the minimum that was charged so far, if that changes too.
+    """
     minimum_hao = charged_minimum(contract, month).minimum_hao
-    delta_hao = top_up(minimum_hao, after_hao) - top_up(minimum_hao, before_hao)
+    earlier_hao = minimum_hao if charged_hao is None else charged_hao
+    delta_hao = top_up(minimum_hao, after_hao) - top_up(earlier_hao, before_hao)
     if delta_hao == 0:
         return None
     usage = accounts.usage(contract.customer_id)
@@ -149,11 +186,9 @@ def contract_of(number: Number, customer_id: str, month: str) -> Contract | None
 
 def _change_rate(state: State, command: Command) -> Event:
     number, contract = contracted_number(state, command.fields["service_number"])
-    rate_hao = command.fields["rate"]
-    if rate_hao < 0:
-        raise Refused(Reason.BAD_VALUE, f"rate {yuan_text(rate_hao)} is negative.")
+    rate_hao = checked_rate(command.fields["rate"], contract.base_minimum_hao, contract.base_rate_hao)
     from_at = _effective(contract, command)
-    changed = replace(contract, rates=(*contract.rates, (from_at, rate_hao)))
+    changed = _with_rate(contract, command.at, from_at, rate_hao)
     changes = [
         Change(number.service_number, "rate", from_at, rate_hao=rate_hao, increment_s=contract.increment_s),
         *minimum_changes(number.service_number, changed, from_at),
@@ -166,27 +201,57 @@ def _change_rate(state: State, command: Command) -> Event:
     }
     if contract.activated_at is not None and reaches_back(state, from_at):
         effect["reaches_back"] = True
+    effect |= minimums_recalled(state, number, contract, changed, from_at)
     return Event(command.command_id, command.kind, command.at, effect, changes=tuple(changes))
+
+
+def minimums_recalled(
+    state: State, number: Number, before: Contract, after: Contract, from_at: datetime
+) -> dict[str, object]:
+    """What an effect says if it changes minimums of closed months: their top-ups are made up for next (R-MIN-7)."""
+    months = closed_minimums(state, before, after, from_at)
+    return {"reaches_back": True, "closed_minimums": {number.service_number: months}} if months else {}
+
+
+def _in_use(contract: Contract, at: datetime) -> bool:
+    """True from activation on, whichever was recorded first (R-MIN-4, F-15)."""
+    return contract.activated_at is not None and contract.activated_at <= at
+
+
+def _with_rate(contract: Contract, at: datetime, from_at: datetime, rate_hao: int) -> Contract:
+    """The contract with a rate that was asked for at `at`.
+
+    A rate that this one replaces before it began was never in force. In use a rate never lowers the minimum,
+    not even if it is backdated to before activation (R-MIN-4).
+    """
+    rates, raises = contract.rates, contract.raises
+    if _in_use(contract, at):
+        rates = tuple(entry for entry in rates if entry[0] != from_at or entry[0] <= at)
+        if contract.activated_at is not None and from_at <= contract.activated_at:
+            month = month_of(contract.activated_at)
+            raises = (*raises, (month, held_minimum(contract, month)))
+    return replace(contract, rates=(*rates, (from_at, rate_hao)), raises=raises)
 
 
 def _effective(contract: Contract, command: Command) -> datetime:
     """The first of `from_month`, by default the month after `at`; before activation at once (R-MIN-6)."""
-    if contract.activated_at is None:
+    if not _in_use(contract, command.at):
         return max(command.at, contract.signed_at)
     month = command.fields["from_month"] or next_month(month_of(command.at))
     return max(start_of_month(month), contract.rates[0][0])
 
 
 def _rate_changed(state: State, event: Event) -> None:
-    rate = (parse_instant(event.effect["from"]), parse_yuan(event.effect["rate"]))
-    _put_contract(state, event.effect["service_number"], rates=rate)
+    number = state.numbers[event.effect["service_number"]]
+    from_at, rate_hao = parse_instant(event.effect["from"]), parse_yuan(event.effect["rate"])
+    put_contract(state, number, _with_rate(number.contracts[-1], event.at, from_at, rate_hao))
 
 
 def _set_minimum(state: State, command: Command) -> Event:
     number, contract = contracted_number(state, command.fields["service_number"])
     minimum_hao = command.fields["minimum"]
     from_month = command.fields["from_month"] or next_month(month_of(command.at))
-    if contract.activated_at is None:
+    if not _in_use(contract, command.at):
         from_month = month_of(command.at)
     held_hao = held_minimum(contract, from_month)
     if minimum_hao < held_hao:
@@ -198,34 +263,27 @@ def _set_minimum(state: State, command: Command) -> Event:
     if minimum_hao % HAO_PER_FEN:
         raise Refused(Reason.BAD_VALUE, f"minimum {yuan_text(minimum_hao)} is not a whole number of fen.")
     changed = replace(contract, raises=(*contract.raises, (from_month, minimum_hao)))
-    effect = {
+    from_at = max(start_of_month(from_month), contract.signed_at)
+    effect: dict[str, object] = {
         "service_number": number.service_number,
         "minimum": yuan_text(minimum_hao),
         "from_month": from_month,
+        **minimums_recalled(state, number, contract, changed, from_at),
     }
-    from_at = max(start_of_month(from_month), contract.signed_at)
     changes = tuple(minimum_changes(number.service_number, changed, from_at))
     return Event(command.command_id, command.kind, command.at, effect, changes=changes)
 
 
 def _minimum_set(state: State, event: Event) -> None:
-    raised = (event.effect["from_month"], parse_yuan(event.effect["minimum"]))
-    _put_contract(state, event.effect["service_number"], raises=raised)
-
-
-def _put_contract(
-    state: State,
-    service_number: str,
-    rates: tuple[datetime, int] | None = None,
-    raises: tuple[str, int] | None = None,
-) -> None:
-    number = state.numbers[service_number]
+    number = state.numbers[event.effect["service_number"]]
     contract = number.contracts[-1]
-    if rates is not None:
-        contract = replace(contract, rates=(*contract.rates, rates))
-    if raises is not None:
-        contract = replace(contract, raises=(*contract.raises, raises))
-    state.numbers.put(service_number, replace(number, contracts=(*number.contracts[:-1], contract)))
+    raised = (event.effect["from_month"], parse_yuan(event.effect["minimum"]))
+    put_contract(state, number, replace(contract, raises=(*contract.raises, raised)))
+
+
+def put_contract(state: State, number: Number, contract: Contract) -> None:
+    """Replaces the number's latest contract."""
+    state.numbers.put(number.service_number, replace(number, contracts=(*number.contracts[:-1], contract)))
 
 
 def minimum_changes(service_number: str, contract: Contract, from_at: datetime) -> Iterator[Change]:

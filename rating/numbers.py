@@ -31,13 +31,14 @@ _COUNTRY = r"(?:\+86|0086|86)"
 _SERVICE_FORM = rf"^{_COUNTRY}?{_SERVICE}$"
 _WITH_AREA_FORM = rf"^(?:{_COUNTRY}0?|0){_AREA}{_SERVICE}$"
 
-# (what is delivered, what normal form puts before its group), in the order in which they are tried
-_CALLER_FORMS = (
-    (rf"^{_COUNTRY}?0?(1[3-9][0-9]{{9}})$", ""),  # mobile, also behind a trunk 0
-    (rf"^{_COUNTRY}0?({_AREA}[0-9]{{7,8}})$", "0"),  # fixed line
-    (r"^(?:\+|00)([1-79][0-9]{3,14}|8[0-57-9][0-9]{2,13})$", "00"),  # any country but +86
-    (r"^(85[23][0-9]{8}|886[0-9]{8,9})$", "00"),  # Hong Kong, Macao, Taiwan without the plus
+# What is delivered; each group is what normal form keeps, behind a head.
+_CALLER_FORM = (
+    rf"^(?:{_COUNTRY}?0?(?P<mobile>1[3-9][0-9]{{9}})"  # also behind a trunk 0
+    rf"|{_COUNTRY}0?(?P<fixed>{_AREA}[0-9]{{7,8}})"
+    r"|(?:\+|00)(?P<abroad>[1-79][0-9]{3,14}|8[0-57-9][0-9]{2,13})"  # any country but +86
+    r"|(?P<nearby>85[23][0-9]{8}|886[0-9]{8,9}))$"  # Hong Kong, Macao, Taiwan without the plus
 )
+_CALLER_HEADS = {"mobile": "", "fixed": "0", "abroad": "00", "nearby": "00"}
 
 # Places of service numbers in one dense range, so that a bitmap can say which are known.
 _KEY_OF_800 = 10_000_000
@@ -52,7 +53,9 @@ OUTSIDE_ORIGIN = -2
 
 _SHOWN = 40
 _HAS_AREA = " has an area code, which a service number never has; send "
-_NOT_A_NUMBER = " is not a service number; send ten digits that begin with 400 or 800, or 95 with three or four more."
+_NOT_A_NUMBER = (
+    " is not a service number; send ten digits that begin with 400 or 800, or 95 with three or four more."
+)
 
 
 class ServiceNumbers(NamedTuple):
@@ -217,8 +220,8 @@ def normalise_caller(text: str | None) -> str | None:
     folded = fold(text or "")
     if not folded:
         return None
-    for form, head in _CALLER_FORMS:
-        folded = re.sub(form, rf"{head}\g<1>", folded)
+    if match := re.search(_CALLER_FORM, folded):
+        return _CALLER_HEADS[match.lastgroup or ""] + match[match.lastgroup or ""]
     return folded if re.search("^[0-9]+$", folded) else text
 
 
@@ -228,15 +231,32 @@ def normalise_callers(callers: pa.Array) -> Callers:
     places = np.flatnonzero(odd)
     if not len(places):
         return Callers(callers, origins)
-    delivered = callers.take(pa.array(places))
-    texts = fold_array(delivered)
-    blank = pc.equal(pc.binary_length(texts), 0)
-    for form, head in _CALLER_FORMS:
-        texts = pc.replace_substring_regex(texts, form, rf"{head}\1")
-    texts = pc.if_else(pc.match_substring_regex(texts, "^[0-9]+$"), texts, delivered)
-    texts = pc.if_else(blank, pa.scalar(None, pa.string()), texts)
-    origins[places] = _origins(texts)[0]
+    texts = callers.take(pa.array(places))
+    # Most of what is odd is a mobile with its country: that is cut off, which is faster than a pattern.
+    for country in ("+86", "0086"):
+        cut = pc.utf8_slice_codeunits(texts, len(country))
+        begins = pc.fill_null(pc.starts_with(texts, country), fill_value=False).to_numpy(zero_copy_only=False)
+        texts = pc.if_else(pa.array(begins & (_origins(cut)[0] >= MOBILE_FROM)), cut, texts)
+    found, still_odd = _origins(texts)
+    if still_odd.any():
+        rewritten = _rewritten(texts.filter(pa.array(still_odd)))
+        texts = pc.replace_with_mask(texts, pa.array(still_odd), rewritten)
+        found[still_odd] = _origins(rewritten)[0]
+    origins[places] = found
     return Callers(pc.replace_with_mask(callers, pa.array(odd), texts), origins)
+
+
+def _rewritten(callers: pa.Array) -> pa.Array:
+    """What `normalise_caller` makes of each."""
+    folded = fold_array(callers)
+    found = pc.extract_regex(folded, _CALLER_FORM)
+    parts = []
+    for name, head in _CALLER_HEADS.items():
+        part = pc.struct_field(found, name)  # empty where another one matched, null where none did
+        parts += [pc.if_else(pc.equal(part, ""), "", head), part]
+    kept = pc.if_else(pc.match_substring_regex(folded, "^[0-9]+$"), folded, callers)
+    kept = pc.if_else(pc.equal(pc.binary_length(folded), 0), pa.scalar(None, pa.string()), kept)
+    return pc.coalesce(pc.binary_join_element_wise(*parts, ""), kept)
 
 
 def _origins(callers: pa.Array) -> tuple[Int32s, Bools]:

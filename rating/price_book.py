@@ -83,6 +83,7 @@ def _read_book(top: Table) -> PriceBook:
     for feature in FEATURES:
         _always_held(top, f"feature.{feature}", features.get(feature, ()))
     book = PriceBook(
+        operator=top.optional("operator", lambda key: _read_operator(top.table(key))) or "Fentan",
         plans=_read_dated(top, "plan", "id", None, _read_plan),
         rates=rates,
         minimums=minimums,
@@ -97,6 +98,12 @@ def _read_book(top: Table) -> PriceBook:
     )
     top.end()
     return book
+
+
+def _read_operator(table: Table) -> str:
+    name = table.word("name")
+    table.end()
+    return name
 
 
 def _read_dated(

@@ -159,6 +159,8 @@ class PlanEntry:
 class PriceBook:
     """All prices; a look-up takes the day that it is asked for."""
 
+    operator: str
+    """the name that statements are issued under"""
     plans: Mapping[str, tuple[Dated[PlanEntry], ...]]
     rates: tuple[Dated[Rates], ...]
     minimums: Mapping[str, tuple[Dated[int], ...]]

@@ -23,9 +23,9 @@ class Reason(StrEnum):
     TOO_LATE = "TOO_LATE"
     DUPLICATE = "DUPLICATE"
     CONFLICTING_DUPLICATE = "CONFLICTING_DUPLICATE"
-    # commands: what cannot be read
+    # values in commands
     BAD_VALUE = "BAD_VALUE"
-    # commands: who and what
+    # who and what a command names
     UNKNOWN_KIND = "UNKNOWN_KIND"
     BAD_ID = "BAD_ID"
     ALREADY_EXISTS = "ALREADY_EXISTS"

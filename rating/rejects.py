@@ -115,8 +115,12 @@ class Rejects:
         rows = np.flatnonzero(faults == Fault.DECODER)
         if len(rows):
             coded = self.columns["fault"].take(pa.array(rows)).dictionary_encode()
-            known = [Reason(text) if text in _PLACE else Reason.UNREADABLE for text in coded.dictionary.to_pylist()]
-            places[rows] = np.array([_PLACE[reason] for reason in known], dtype=np.int8)[coded.indices.to_numpy()]
+            known = [
+                Reason(text) if text in _PLACE else Reason.UNREADABLE for text in coded.dictionary.to_pylist()
+            ]
+            places[rows] = np.array([_PLACE[reason] for reason in known], dtype=np.int8)[
+                coded.indices.to_numpy()
+            ]
         return places
 
     def details(self, faults: npt.NDArray[np.int8]) -> pa.Array:

@@ -15,6 +15,9 @@ from rating.accounts import REVENUE_CALLS, Event, Posting
 from rating.money import parse_yuan, yuan_text
 from rating.state import State
 
+Key = tuple[str, str, str]
+"""(service_number, customer_id, month)"""
+
 
 @dataclass(frozen=True, slots=True)
 class Rerated:
@@ -28,36 +31,56 @@ class Rerated:
     fee_hao: int
 
 
-def rerate(
-    state: State, cause: Event, calls: Sequence[Rerated], usage_before: Mapping[tuple[str, str, str], int]
-) -> Event:
-    """The event with a posting for each call whose charge differs; none may differ.
+def rerate(state: State, cause: Event, calls: Sequence[Rerated], usage_before: Mapping[Key, int]) -> Event:
+    """The event with a posting for each call whose charge differs, if any, and for the top-ups of closed months.
 
     `usage_before` holds (number, customer, month) -> hao for the closed months among the calls.
     """
     postings: list[Posting] = []
-    moved: dict[tuple[str, str, str], int] = defaultdict(int)
+    moved: dict[Key, int] = defaultdict(int)
     for call in calls:
         if call.fee_hao != call.charged_hao:
             postings.append(_difference(state, call))
             moved[call.service_number, call.customer_id, call.month] += call.fee_hao - call.charged_hao
-    closed = state.closed_month
-    for (service_number, customer_id, month), delta_hao in sorted(moved.items()):
-        if closed is None or month > closed:
-            continue
-        number = state.numbers[service_number]
-        contract = minimums.contract_of(number, customer_id, month)
-        if contract is not None:
-            before = usage_before.get((service_number, customer_id, month), 0)
-            billed = state.billed_month(month)
-            adjusted = minimums.adjustment(number, contract, month, before, before + delta_hao, billed)
-            postings += [adjusted] if adjusted else []
+    recalled = _recalled(state, cause)
+    for key in sorted(moved.keys() | recalled.keys()):
+        before = usage_before.get(key, 0)
+        adjusted = _adjusted(state, key, before, before + moved.get(key, 0), recalled.get(key))
+        postings += [adjusted] if adjusted else []
     effect = {
         "caused_by": cause.command_id,
         "calls": len(calls),
         "rerated": [[*key, yuan_text(hao)] for key, hao in sorted(moved.items())],
+        "minimums": [[*key, yuan_text(_raised_by(state, key, hao))] for key, hao in sorted(recalled.items())],
     }
     return Event(f"rerate/{cause.command_id}", "rerate", cause.at, effect, tuple(postings))
+
+
+def _recalled(state: State, cause: Event) -> dict[Key, int]:
+    """The minimums of closed months that the cause changed, as they were charged before (R-MIN-7)."""
+    return {
+        (service_number, state.numbers[service_number].contracts[-1].customer_id, month): parse_yuan(charged)
+        for service_number, months in cause.effect.get("closed_minimums", {}).items()
+        for month, charged in months.items()
+    }
+
+
+def _adjusted(
+    state: State, key: Key, before_hao: int, after_hao: int, charged_hao: int | None
+) -> Posting | None:
+    """What makes up a closed month's top-up for other calls or another minimum; None for an open month."""
+    service_number, customer_id, month = key
+    number, billed = state.numbers[service_number], state.billed_month(month)
+    contract = minimums.contract_of(number, customer_id, month)
+    if contract is None or billed == month:
+        return None
+    return minimums.adjustment(number, contract, month, before_hao, after_hao, billed, charged_hao)
+
+
+def _raised_by(state: State, key: Key, charged_hao: int) -> int:
+    service_number, customer_id, month = key
+    contract = minimums.contract_of(state.numbers[service_number], customer_id, month)
+    return (minimums.charged_minimum(contract, month).minimum_hao if contract else 0) - charged_hao
 
 
 def _difference(state: State, call: Rerated) -> Posting:

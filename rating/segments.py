@@ -130,11 +130,13 @@ class Segments:
 def _spliced(
     old: npt.NDArray[Any], new: npt.NDArray[Any], spans: Sequence[tuple[int, int, int, int]]
 ) -> npt.NDArray[Any]:
+    # As rows of whole numbers: NumPy joins those by copying memory, but records field by field.
+    old_rows, new_rows = old.view(np.int64).reshape(len(old), -1), new.view(np.int64).reshape(len(new), -1)
     parts, done = [], 0
     for old_from, old_to, new_from, new_to in spans:
-        parts += [old[done:old_from], new[new_from:new_to]]
+        parts += [old_rows[done:old_from], new_rows[new_from:new_to]]
         done = old_to
-    return np.concatenate([*parts, old[done:]])
+    return np.concatenate([*parts, old_rows[done:]]).reshape(-1).view(old.dtype)
 
 
 def _starts(counts: Int32s) -> Int32s:
@@ -175,7 +177,11 @@ def resolve(facts: Facts) -> Segments:
     if (right - left).sum() != len(kept):
         kept = kept[np.isin(facts.key[kept], known)]
     terms = np.full(len(kept) + 1, NOTHING, dtype=TERMS)
-    terms["customer"][:-1], terms["provider"][:-1], terms["tariff"][:-1] = customer[kept], provider[kept], tariff[kept]
+    terms["customer"][:-1], terms["provider"][:-1], terms["tariff"][:-1] = (
+        customer[kept],
+        provider[kept],
+        tariff[kept],
+    )
     return Segments(known, _starts(right - left), np.append(facts.from_us[kept], FOR_EVER), terms)
 
 
@@ -188,9 +194,7 @@ def _latest(mine: Bools, row: Int32s, group: Int32s) -> tuple[Int32s, Bools]:
 def _with_ends(facts: Facts) -> Facts:
     """Plus an entry where a billable state would end. What is not billed is so after its end, too."""
     number = np.arange(len(facts), dtype=np.int32)
-    ending = np.flatnonzero(
-        (facts.facet == STATE) & (facts.until_us != FOR_EVER) & (facts.a != NOT_BILLABLE)
-    )
+    ending = np.flatnonzero((facts.facet == STATE) & (facts.until_us != FOR_EVER) & (facts.a != NOT_BILLABLE))
     if not len(ending):
         return facts
     ends = facts.taken(ending)

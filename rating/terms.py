@@ -29,7 +29,9 @@ class CallerRates:
     def __post_init__(self) -> None:
         for area, rate in [("default", self.default_hao_per_min), *self.by_area.items()]:
             if not 0 <= rate <= MAX_RATE_HAO:
-                raise ValueError(f"a caller's rate of {rate} hao a minute ({area}) is outside 0 to {MAX_RATE_HAO}")
+                raise ValueError(
+                    f"a caller's rate of {rate} hao a minute ({area}) is outside 0 to {MAX_RATE_HAO}"
+                )
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ class Terms:
         if not begins or begins != sorted(set(begins)):
             raise ValueError("the caller's rates must be one or more, ascending by the instant they begin")
         if not 0 < self.duration_limit_s <= MAX_DURATION_S:
-            raise ValueError(f"a duration limit of {self.duration_limit_s} s is outside 1 to {MAX_DURATION_S}")
+            raise ValueError(
+                f"a duration limit of {self.duration_limit_s} s is outside 1 to {MAX_DURATION_S}"
+            )
         if min(self.duration_tolerance_s, self.clock_tolerance_s, self.late_months) < 0:
             raise ValueError("a tolerance or window cannot be negative")

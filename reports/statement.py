@@ -119,12 +119,12 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One posting of the month that is not a call's or a number's regular charge."""
+    """One posting of the month that is not a number's regular charge: hao in (above zero) or out."""
 
     posting_id: str
     at: datetime
     kind: str
-    total_hao: int
+    amount_hao: int
     service_number: str | None = None
     reference: str | None = None
     """the payment's reference, or the reason that was given"""
@@ -289,11 +289,12 @@ class ProviderGroup:
 
 @dataclass(frozen=True, slots=True)
 class ProviderPart:
-    """What only a provider's statement has."""
+    """What only a provider's statement has; `parent` is the provider above, None below the platform."""
 
     feature_fees: tuple[FeatureFee, ...]
     fines: tuple[Fine, ...]
     groups: tuple[ProviderGroup, ...]
+    parent: Party | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,6 @@ from rating.price_book import PriceBook
 from reports import statement as s
 from reports.statement_steps import steps_of
 
-ISSUER = "Fentan"
 PLATFORM = "platform"
 
 
@@ -313,7 +312,7 @@ class Month:
             number=f"{self.month.replace('-', '')}-{letter}-{party.party_id}",
             party=party,
             month=self.month,
-            issuer=ISSUER,
+            issuer=self.book.operator,
             issued_at=close["at"],
             calls_seq=close["calls_seq"],
             events_seq=close["seq"] + 1,

@@ -8,11 +8,14 @@ from typing import Any
 from rating.calendar import days_in, first_day
 from reports import statement_text as text
 from reports.statement import CustomerPart, Day, NumberCharges
-from reports.statement_tables import Column, Table, lines
+from reports.statement_book import Book
+from reports.statement_tables import Column, Table
 from reports.statement_words import list_word, weekday, words
 
+_DAYS_HEIGHT = 80 + 140 + 11 * 115
 
-def number_tables(part: CustomerPart, language: str) -> Iterator[dict[str, Any]]:
+
+def number_tables(part: CustomerPart, language: str) -> Iterator[Table]:
     """The numbers side by side, and the credit that paid for them."""
     if part.numbers:
         yield _numbers(part.numbers, language)
@@ -20,12 +23,13 @@ def number_tables(part: CustomerPart, language: str) -> Iterator[dict[str, Any]]
         yield _credits(part, language)
 
 
-def cards(part: CustomerPart, month: str, language: str) -> list[dict[str, Any]]:
+def add_cards(book: Book, part: CustomerPart, month: str, language: str) -> None:
     """A card for each number: its figures, how its minimum came about, its days."""
-    return [_card(number, month, language) for number in part.numbers]
+    for number in part.numbers:
+        _add_card(book, number, month, language)
 
 
-def _numbers(numbers: Sequence[NumberCharges], language: str) -> dict[str, Any]:
+def _numbers(numbers: Sequence[NumberCharges], language: str) -> Table:
     said = words(language)
     table = Table(
         [
@@ -38,7 +42,8 @@ def _numbers(numbers: Sequence[NumberCharges], language: str) -> dict[str, Any]:
             Column(said["top_up"], 14, right=True),
             Column(said["other"], 15, right=True),
             Column(said["total"], 15, right=True),
-        ]
+        ],
+        said["numbers"],
     )
     columns = [
         (number.call_hao, number.top_up_hao, number.late_hao + number.adjustment_hao + number.rerating_hao)
@@ -72,10 +77,10 @@ def _numbers(numbers: Sequence[NumberCharges], language: str) -> dict[str, Any]:
         ],
         "total",
     )
-    return table.payload(said["numbers"])
+    return table
 
 
-def _credits(part: CustomerPart, language: str) -> dict[str, Any]:
+def _credits(part: CustomerPart, language: str) -> Table:
     said = words(language)
     moves = ("before", "paid", "drawn", "expired", "after")
     table = Table(
@@ -84,7 +89,8 @@ def _credits(part: CustomerPart, language: str) -> dict[str, Any]:
             Column(said["plan"], 9),
             Column(said["valid"], 24),
             *(Column(said[word], 13, right=True) for word in moves),
-        ]
+        ],
+        said["credits"],
     )
     rows = [
         (credit.opening_hao, credit.paid_hao, -credit.drawn_hao, -credit.expired_hao, credit.closing_hao)
@@ -104,10 +110,10 @@ def _credits(part: CustomerPart, language: str) -> dict[str, Any]:
             for credit, row in zip(part.credits, rows, strict=True)
         ]
     )
-    return table.payload(said["credits"])
+    return table
 
 
-def _card(number: NumberCharges, month: str, language: str) -> dict[str, Any]:
+def _add_card(book: Book, number: NumberCharges, month: str, language: str) -> None:
     said = words(language)
     figures = [
         (said["calls"], f"{number.calls:,}"),
@@ -120,16 +126,20 @@ def _card(number: NumberCharges, month: str, language: str) -> dict[str, Any]:
     ]
     tags = [list_word(number.number_class, language), number.plan_id or "", *_rates(number, language)]
     tags.append(list_word(number.state, language))
-    return {
-        "number": text.printable(number.service_number),
-        "tags": text.fit("  ·  ".join(tag for tag in tags if tag), 48_000),
-        "figures": [list(figure) for figure in figures],
-        "how": said["how"],
-        "steps": _steps(number, language),
-        "by_day": said["by_day"],
-        "days": _days(number.days, month, language),
-        "no_calls": said["no_calls"],
-    }
+    steps = _steps(number, language)
+    lines = sum(len(run) for run in steps.runs)
+    steps_height = 190 + lines * steps.row_height if lines else 0
+    days = _days(number.days, month, language)
+    book.add(
+        "card",
+        180 + 220 + 360 + steps_height + (_DAYS_HEIGHT if days else 220),
+        number=text.printable(number.service_number),
+        tags=text.fit("  ·  ".join(tag for tag in tags if tag), 48_000),
+        figures=figures,
+        steps={**steps.frame(), "parts": [run.part(0, len(run)) for run in steps.runs], "height": steps_height},
+        days=days,
+        no_calls=said["no_calls"],
+    )
 
 
 def _rates(number: NumberCharges, language: str) -> list[str]:
@@ -143,10 +153,11 @@ def _rates(number: NumberCharges, language: str) -> list[str]:
     ]
 
 
-def _steps(number: NumberCharges, language: str) -> dict[str, Any]:
+def _steps(number: NumberCharges, language: str) -> Table:
     """A step's text may need several lines; its rule and amount stand on the last one."""
     said = words(language)
-    table = Table([Column(said["how"], 70), Column(said["rule"], 14), Column(said["amount"], 16, right=True)], 80)
+    columns = [Column(said["how"], 70), Column(said["rule"], 14), Column(said["amount"], 16, right=True)]
+    table = Table(columns, size=80, row_height=120)
     rows: list[list[str]] = []
     for step in number.steps:
         lines = text.wrap(step.text_zh if language == "zh" else step.text_en, table.room(0))
@@ -154,7 +165,7 @@ def _steps(number: NumberCharges, language: str) -> dict[str, Any]:
         rows += [[line, "", ""] for line in lines[:-1]]
         rows.append([lines[-1], step.rule, shown])
     table.add(rows)
-    return table.payload()
+    return table
 
 
 def _days(days: Sequence[Day], month: str, language: str) -> dict[str, Any] | None:
@@ -174,7 +185,7 @@ def _days(days: Sequence[Day], month: str, language: str) -> dict[str, Any] | No
             day = by_day.get(at)
             rows.append([label, *(_day(day, places) if day else ("–", "", "", ""))])
         bars = [max(0, by_day[at].charges_hao) * 1000 // peak if at in by_day else 0 for at in span]
-        spans.append({"n": len(rows), "texts": [lines(column) for column in zip(*rows, strict=True)], "bars": bars})
+        spans.append({"texts": ["\n".join(column) for column in zip(*rows, strict=True)], "bars": bars})
     return {"heads": [said[word] for word in ("day", "calls", "answered", "minutes_short", "fee")], "spans": spans}
 
 

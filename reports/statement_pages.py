@@ -1,7 +1,7 @@
-"""A statement's pages: what stands where, as plain data for the template. All texts are final here.
+"""A statement's pages as plain data for the template: what stands where, every text final.
 
-Page one is the summary; then come tables and a card for each number, which the template lets flow; the call
-details at the end are cut into pages here, so that each page repeats its heading and nothing is measured twice.
+Page one is the summary: who and when, opening + paid − charged = closing, the account line by line, the month
+by day, the VAT contained. What the sums are made of follows; call details come last.
 """
 
 from __future__ import annotations
@@ -11,72 +11,102 @@ from typing import Any
 
 from rating.calendar import SHANGHAI, days_in, first_day
 from reports import statement_text as text
-from reports.statement import Account, CustomerPart, Day, Statement
-from reports.statement_details import detail_pages
-from reports.statement_numbers import cards, number_tables
+from reports.statement import Account, CustomerPart, Day, Entry, Statement, Vat
+from reports.statement_book import Book
+from reports.statement_details import detail_tables
+from reports.statement_numbers import add_cards, number_tables
 from reports.statement_providers import provider_tables
 from reports.statement_tables import Column, Table
 from reports.statement_words import line_word, pot_word, words
 
-_NAME_EMS = 60_000
-_SHORT_NAME_EMS = 24_000
+_NAME_EMS, _NAME_LINES = 18_500, 3
+_FACT_EMS = 21_000
+_RUNNING_EMS = 30_000
+_LINE, _FACT_LINE = 180, 125
 
 
 def pages(statement: Statement, language: str = "zh") -> dict[str, Any]:
     """What the template sets: JSON values only, every text printable and in `language`."""
-    said = words(language)
-    head, account = statement.head, statement.account
-    name = text.fit(head.party.name, _NAME_EMS)
-    part = statement.part
+    said, head, part = words(language), statement.head, statement.part
+    book = Book()
+    _add_heading(book, statement, language)
+    book.table(_account(statement.account, language))
+    _add_chart(book, statement.days, head.month, language)
+    if statement.vat:
+        book.table(_vat(statement.vat, language))
     if isinstance(part, CustomerPart):
-        tables = [*number_tables(part, language)]
+        for table in number_tables(part, language):
+            book.table(table)
+    if statement.entries:
+        book.table(_entries(statement.entries, language))
+    if isinstance(part, CustomerPart):
+        add_cards(book, part, head.month, language)
+        for at, table in enumerate(detail_tables(part, language)):
+            if at == 0:
+                book.new_page()
+            book.table(table)
     else:
-        tables = [*provider_tables(part, language)]
+        for table in provider_tables(part, language):
+            book.table(table)
+    book.add("basis", 200, text=_basis(statement, language))
+    issuer = text.fit(head.issuer, _RUNNING_EMS)
+    count = len(book.pages)
     return {
         "language": language,
-        "title": said[statement.kind],
-        "month": _month(head.month, language),
-        "issuer": text.fit(head.issuer, _SHORT_NAME_EMS),
-        "name": name,
-        "running": f"{text.fit(head.party.name, _SHORT_NAME_EMS)}  ·  {_month(head.month, language)}",
-        "statement_no": text.printable(head.number),
-        "facts": _facts(statement, language),
-        "equation": _equation(account, language),
-        "account": _account(account, language),
-        "vat": _vat(statement, language) if statement.vat else None,
-        "chart": _chart(statement.days, head.month, language),
-        "tables": [*tables, *([_entries(statement, language)] if statement.entries else [])],
-        "cards": cards(part, head.month, language) if isinstance(part, CustomerPart) else [],
-        "details": detail_pages(part, language) if isinstance(part, CustomerPart) else None,
-        "basis": said["basis"].format(
-            calls_seq=f"{head.calls_seq:,}", events_seq=f"{head.events_seq:,}",
-            chain_head=text.printable(head.chain_head)[:32],
-        ),
-        "page": said["page"],
+        "title": f"{said[statement.kind]} {text.printable(head.number)}",
+        "issuer": issuer,
+        "running": f"{text.fit(head.party.name, _RUNNING_EMS)}  ·  {_month(head.month, language)}",
+        "number": text.printable(head.number),
         "continued": said["continued"],
-    }  # fmt: skip
+        "pages": [
+            {"foot": said["page"].format(page=at, pages=count), "blocks": blocks}
+            for at, blocks in enumerate(book.pages, 1)
+        ],
+    }
 
 
 def _month(month: str, language: str) -> str:
     return f"{month[:4]}年{int(month[5:])}月" if language == "zh" else month
 
 
-def _facts(statement: Statement, language: str) -> list[list[str]]:
+def _add_heading(book: Book, statement: Statement, language: str) -> None:
+    said, head = words(language), statement.head
+    book.add(
+        "letterhead",
+        560,
+        title=said[statement.kind],
+        month=_month(head.month, language),
+        issuer=text.fit(head.issuer, _RUNNING_EMS),
+    )
+    name = text.wrap(head.party.name, _NAME_EMS)
+    if len(name) > _NAME_LINES:
+        name = [*name[: _NAME_LINES - 1], text.fit("".join(name[_NAME_LINES - 1 :]), _NAME_EMS)]
+    facts = [(label, text.fit(value, _FACT_EMS)) for label, value in _facts(statement, language)]
+    book.add(
+        "parties",
+        max(len(name) * _LINE, len(facts) * _FACT_LINE) + 140,
+        name="\n".join(name),
+        labels="\n".join(label for label, _ in facts),
+        values="\n".join(value for _, value in facts),
+    )
+    book.add("equation", 600, terms=_equation(statement.account, language))
+
+
+def _facts(statement: Statement, language: str) -> list[tuple[str, str]]:
     said, head = words(language), statement.head
     first = first_day(head.month)
-    last = first.replace(day=days_in(head.month))
-    issued = head.issued_at.astimezone(SHANGHAI)
     facts = [
-        [said["statement_no"], head.number],
-        [said[f"{statement.kind}_id"], head.party.party_id],
-        [said["period"], f"{first} – {last}"],
-        [said["issued"], issued.strftime("%Y-%m-%d %H:%M")],
-        [said["currency"], said.get(head.currency, head.currency)],
+        (said["statement_no"], head.number),
+        (said[f"{statement.kind}_id"], head.party.party_id),
+        (said["period"], f"{first} – {first.replace(day=days_in(head.month))}"),
+        (said["issued"], head.issued_at.astimezone(SHANGHAI).strftime("%Y-%m-%d %H:%M")),
+        (said["currency"], said.get(head.currency, head.currency)),
     ]
-    if isinstance(statement.part, CustomerPart) and statement.part.provider:
-        provider = statement.part.provider
-        facts.insert(2, [said["of_provider"], provider.name])
-    return [[label, text.fit(value, 19_000)] for label, value in facts]
+    part = statement.part
+    above = part.provider if isinstance(part, CustomerPart) else part.parent
+    if above is not None:
+        facts.insert(2, (said[f"above_{statement.kind}"], above.name))
+    return facts
 
 
 def _equation(account: Account, language: str) -> list[dict[str, Any]]:
@@ -94,8 +124,8 @@ def _equation(account: Account, language: str) -> list[dict[str, Any]]:
     ]
 
 
-def _account(account: Account, language: str) -> dict[str, Any]:
-    """Every pot's column adds up from opening to closing; so does the sum of all."""
+def _account(account: Account, language: str) -> Table:
+    """Every pot's column adds up from opening to closing, and so does the sum of all."""
     said = words(language)
     amounts = [account.opening, account.closing, *(line.amounts for line in account.lines)]
     places = text.decimals(hao for row in amounts for hao in row)
@@ -104,7 +134,8 @@ def _account(account: Account, language: str) -> dict[str, Any]:
             Column(said["item"], 30),
             Column(said["count"], 10, right=True),
             *(Column(pot_word(pot, language), 15, right=True) for pot in (*account.pots, "total")),
-        ]
+        ],
+        said["account"],
     )
 
     def balance(word: str, pots: tuple[int, ...]) -> list[str]:
@@ -123,32 +154,49 @@ def _account(account: Account, language: str) -> dict[str, Any]:
         ]
     )
     table.add([balance("closing", account.closing)], "total")
-    return table.payload(said["account"])
+    return table
 
 
-def _vat(statement: Statement, language: str) -> dict[str, Any]:
+def _add_chart(book: Book, days: Sequence[Day], month: str, language: str) -> None:
+    """Bars in thousandths of the highest, by day of the month; no chart if nothing was charged."""
+    said = words(language)
+    by_day = {day.day.day: day.charges_hao for day in days}
+    peak = max(by_day.values(), default=0)
+    if peak <= 0:
+        return
+    first = first_day(month)
+    bars = [max(0, by_day.get(at, 0)) * 1000 // peak for at in range(1, days_in(month) + 1)]
+    book.add("title", 300, text=said["chart"])
+    book.add(
+        "chart",
+        920,
+        bars=bars,
+        weekend=[(first.weekday() + at) % 7 >= 5 for at in range(len(bars))],
+        peak=f"{said['chart_peak']} {text.amount(peak)}",
+    )
+
+
+def _vat(vats: Sequence[Vat], language: str) -> Table:
     said = words(language)
     table = Table(
         [
             Column(said["item"], 40),
             Column(said["vat_rate"], 15, right=True),
             *(Column(said[word], 15, right=True) for word in ("gross", "net", "tax")),
-        ]
+        ],
+        said["vat"],
     )
-    places = text.decimals(hao for vat in statement.vat for hao in (vat.gross_hao, vat.net_hao))
-
-    def row(label: str, percent: str, gross_hao: int, net_hao: int, vat_hao: int) -> list[str]:
-        return [label, percent, *(text.amount(hao, places) for hao in (gross_hao, net_hao, vat_hao))]
-
+    rows = [(vat.gross_hao, vat.net_hao, vat.vat_hao) for vat in vats]
+    places = text.decimals(hao for row in rows for hao in row)
     table.add(
         [
-            row(line_word(vat.kind, language), _percent(vat.basis_points), vat.gross_hao, vat.net_hao, vat.vat_hao)
-            for vat in statement.vat
+            [line_word(vat.kind, language), _percent(vat.basis_points), *(text.amount(hao, places) for hao in row)]
+            for vat, row in zip(vats, rows, strict=True)
         ]
     )
-    totals = [sum(getattr(vat, part) for vat in statement.vat) for part in ("gross_hao", "net_hao", "vat_hao")]
-    table.add([row(said["total"], "", totals[0], totals[1], totals[2])], "total")
-    return table.payload(said["vat"])
+    sums = [sum(column) for column in zip(*rows, strict=True)]
+    table.add([[said["total"], "", *(text.amount(hao, places) for hao in sums)]], "total")
+    return table
 
 
 def _percent(basis_points: int) -> str:
@@ -156,24 +204,7 @@ def _percent(basis_points: int) -> str:
     return f"{whole}" + (f".{part:02d}".rstrip("0") if part else "") + "%"
 
 
-def _chart(days: Sequence[Day], month: str, language: str) -> dict[str, Any] | None:
-    """Bars in thousandths of the highest, by day of the month; None if nothing was charged."""
-    said = words(language)
-    by_day = {day.day.day: day.charges_hao for day in days}
-    peak = max(by_day.values(), default=0)
-    if peak <= 0:
-        return None
-    first = first_day(month)
-    bars = [max(0, by_day.get(at, 0)) * 1000 // peak for at in range(1, days_in(month) + 1)]
-    return {
-        "title": said["chart"],
-        "bars": bars,
-        "weekend": [(first.weekday() + at) % 7 >= 5 for at in range(len(bars))],
-        "peak": f"{said['chart_peak']} {text.amount(peak)}",
-    }
-
-
-def _entries(statement: Statement, language: str) -> dict[str, Any]:
+def _entries(entries: Sequence[Entry], language: str) -> Table:
     said = words(language)
     table = Table(
         [
@@ -183,9 +214,10 @@ def _entries(statement: Statement, language: str) -> dict[str, Any]:
             Column(said["note"], 40),
             Column(said["posting"], 15),
             Column(said["amount"], 16, right=True),
-        ]
+        ],
+        said["entries"],
     )
-    places = text.decimals(entry.total_hao for entry in statement.entries)
+    places = text.decimals(entry.amount_hao for entry in entries)
     table.add(
         [
             [
@@ -194,11 +226,18 @@ def _entries(statement: Statement, language: str) -> dict[str, Any]:
                 entry.service_number or "",
                 table.fit(3, entry.reference or ""),
                 table.fit(4, entry.posting_id),
-                text.amount(entry.total_hao, places),
+                text.amount(entry.amount_hao, places),
             ]
-            for entry in statement.entries
+            for entry in entries
         ]
     )
-    return table.payload(said["entries"])
+    return table
 
 
+def _basis(statement: Statement, language: str) -> str:
+    head = statement.head
+    return words(language)["basis"].format(
+        calls_seq=f"{head.calls_seq:,}",
+        events_seq=f"{head.events_seq:,}",
+        chain_head=text.printable(head.chain_head)[:32],
+    )

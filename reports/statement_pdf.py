@@ -1,51 +1,73 @@
 """Statements as PDF: Typst with our template and one Chinese font, the same bytes on every machine.
 
 System fonts are ignored and the time is an argument, so a PDF depends on the statement, the template and the
-pinned versions only. The statement reaches the template as JSON, so nothing in it can be read as Typst.
+pinned versions only. The statement reaches the template as a JSON file, so nothing in it can be read as Typst;
+and as only that file changes from one statement to the next, Typst keeps the layout of what they share.
 """
 
 from __future__ import annotations
 
 import json
-from functools import cache
+import shutil
+import tempfile
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 import typst
 
 from reports.statement import Statement
 from reports.statement_pages import pages
 
-TEMPLATE = Path(str(files("reports").joinpath("statement.typ")))
+_TEMPLATE = "statement.typ"
+_DATA = "statement.json"
 _FONT_PACKAGE = "justmytype_intl_cjk"
 _FONT_FOLDERS = ("notosanssc", "notosansjp", "notosanskr")  # Chinese; kana and hangul where a name has them
 
 
-def render_pdf(statement: Statement, language: str = "zh") -> bytes:
-    """A statement as PDF. The first one in a process loads the template and fonts; keep the process."""
-    data = json.dumps(pages(statement, language), ensure_ascii=False)
-    rendered = _compiler().compile(
-        sys_inputs={"statement": data},
-        timestamp=int(statement.head.issued_at.timestamp()),
-        format="pdf",
-        pdf_tags=False,
-    )
-    assert isinstance(rendered, bytes)
-    return rendered
+class Typesetter:
+    """Renders one statement after the other; the first loads template and fonts. A context: it has a folder."""
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="fentan-")
+        root = Path(self._folder.name)
+        template = root / _TEMPLATE
+        template.write_bytes(files("reports").joinpath(_TEMPLATE).read_bytes())
+        self._data = root / _DATA
+        self._compiler = typst.Compiler(
+            template, root=root, font_paths=_fonts(), ignore_system_fonts=True, package_path=root
+        )
+
+    def pdf(self, statement: Statement, language: str = "zh") -> bytes:
+        """The statement as PDF, dated with the instant of its issue."""
+        self._data.write_text(json.dumps(pages(statement, language), ensure_ascii=False), encoding="utf-8")
+        rendered = self._compiler.compile(
+            format="pdf", timestamp=int(statement.head.issued_at.timestamp()), pdf_tags=False
+        )
+        assert isinstance(rendered, bytes)
+        return rendered
+
+    def close(self) -> None:
+        """Removes the folder."""
+        self._folder.cleanup()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
 
-@cache
-def _compiler() -> typst.Compiler:
-    fonts = typst.Fonts(include_system_fonts=False, include_embedded_fonts=False, font_paths=_font_folders())
-    return typst.Compiler(TEMPLATE, root=TEMPLATE.parent, font_paths=fonts, ignore_system_fonts=True)
-
-
-def _font_folders() -> list[str]:
+def _fonts() -> typst.Fonts:
     package = find_spec(_FONT_PACKAGE)
     if package is None or package.origin is None:
         raise FileNotFoundError(
             f"The package {_FONT_PACKAGE} with the statements' font is not installed; run `make setup`."
         )
     fonts = Path(package.origin).parent / "fonts" / "ofl"
-    return [str(fonts / folder) for folder in _FONT_FOLDERS]
+    folders: list[str | Path | bytes] = [str(fonts / folder) for folder in _FONT_FOLDERS]
+    return typst.Fonts(include_system_fonts=False, include_embedded_fonts=False, font_paths=folders)

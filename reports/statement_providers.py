@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from reports import statement_text as text
 from reports.statement import CustomerCharges, ProviderGroup, ProviderPart
@@ -11,7 +10,7 @@ from reports.statement_tables import Column, Table
 from reports.statement_words import list_word, words
 
 
-def provider_tables(part: ProviderPart, language: str) -> Iterator[dict[str, Any]]:
+def provider_tables(part: ProviderPart, language: str) -> Iterator[Table]:
     """The tables in their order; one without rows is left out."""
     if part.feature_fees:
         yield _feature_fees(part, language)
@@ -21,7 +20,7 @@ def provider_tables(part: ProviderPart, language: str) -> Iterator[dict[str, Any
         yield _customers(part.groups, language)
 
 
-def _feature_fees(part: ProviderPart, language: str) -> dict[str, Any]:
+def _feature_fees(part: ProviderPart, language: str) -> Table:
     """The date stands where a day begins; a day with several fees has its sum beside the last."""
     said = words(language)
     table = Table(
@@ -33,7 +32,8 @@ def _feature_fees(part: ProviderPart, language: str) -> dict[str, Any]:
             Column(said["dispute"], 14),
             Column(said["amount"], 14, right=True),
             Column(said["day_total"], 14, right=True),
-        ]
+        ],
+        said["feature_fees"],
     )
     fees = part.feature_fees
     places = text.decimals(fee.amount_hao for fee in fees)
@@ -55,10 +55,10 @@ def _feature_fees(part: ProviderPart, language: str) -> dict[str, Any]:
         )
     table.add(rows)
     table.add([[said["total"], *[""] * 5, text.amount(sum(fee.amount_hao for fee in fees), places)]], "total")
-    return table.payload(said["feature_fees"])
+    return table
 
 
-def _fines(part: ProviderPart, language: str) -> dict[str, Any]:
+def _fines(part: ProviderPart, language: str) -> Table:
     said = words(language)
     table = Table(
         [
@@ -68,7 +68,8 @@ def _fines(part: ProviderPart, language: str) -> dict[str, Any]:
             Column(said["due"], 14),
             Column(said["paid_on"], 14),
             Column(said["amount"], 16, right=True),
-        ]
+        ],
+        said["fines"],
     )
     table.add(
         [
@@ -83,10 +84,10 @@ def _fines(part: ProviderPart, language: str) -> dict[str, Any]:
             for fine in part.fines
         ]
     )
-    return table.payload(said["fines"])
+    return table
 
 
-def _customers(groups: Sequence[ProviderGroup], language: str) -> dict[str, Any]:
+def _customers(groups: Sequence[ProviderGroup], language: str) -> Table:
     """Grouped by provider, subordinate ones indented by their depth; each group and all have their sum."""
     said = words(language)
     table = Table(
@@ -100,7 +101,9 @@ def _customers(groups: Sequence[ProviderGroup], language: str) -> dict[str, Any]
             Column(said["top_up"], 15, right=True),
             Column(said["other"], 15, right=True),
             Column(said["total"], 17, right=True),
-        ]
+        ],
+        said["customers"],
+        said["customers_note"],
     )
     everyone = [customer for group in groups for customer in group.customers]
     places = text.decimals(hao for one in everyone for hao in (one.call_hao, one.top_up_hao, one.other_hao))
@@ -121,7 +124,7 @@ def _customers(groups: Sequence[ProviderGroup], language: str) -> dict[str, Any]
         if len(group.customers) > 1:
             table.add([["", said["subtotal"], *_sums(group.customers, places)]], "opening")
     table.add([[said["total"], "", *_sums(everyone, places)]], "total")
-    return table.payload(said["customers"], said["customers_note"])
+    return table
 
 
 def _group_heading(group: ProviderGroup, language: str) -> str:

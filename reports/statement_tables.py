@@ -1,7 +1,7 @@
-"""Tables as the typesetter takes them: columns of text, each a string with one line a row.
+"""Tables as the typesetter takes them: for each column one text with a line a row.
 
-A line of a paragraph costs the typesetter a fourth of what a table's cell costs, so rows come in chunks:
-each column of a chunk is one paragraph, and the chunk has a known height. Lengths are tenths of a point.
+A paragraph of many lines costs the typesetter a third of what as many cells cost, so rows of one style stay
+together, column by column. All heights are known here; lengths are tenths of a point.
 """
 
 from __future__ import annotations
@@ -10,15 +10,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from reports.statement_text import fit
 
 WIDTH = 4930
 """What A4 leaves between the margins."""
 
-CHUNK = 8
-BLANK = "\u00a0"
-_GAP = 80
-_AFTER_RIGHT = 140  # a text on the left that follows a figure on the right
+HEADS_HEIGHT = 170
+_GAP = 80  # between a text on the left and what follows
+_AFTER_RIGHT = 140  # before a text on the left that follows figures on the right
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +32,71 @@ class Column:
 
 
 @dataclass(slots=True)
+class Rows:
+    """n rows of one style (plain, opening, group, total), column by column.
+
+    `rules` are the rows with a line above them, in order, n for one below the last. `labels` replace the first
+    column in the row that a page begins with, where a text is not repeated from row to row.
+    """
+
+    columns: Sequence[Sequence[str]]
+    rules: Sequence[int]
+    style: str = "plain"
+    labels: Sequence[str] | None = None
+
+    def __len__(self) -> int:
+        return len(self.columns[0])
+
+    def part(self, start: int, stop: int) -> dict[str, Any]:
+        """Rows start … stop for the template. A column of blanks is no text at all."""
+        columns = [column[start:stop] for column in self.columns]
+        if self.labels is not None:
+            columns[0] = [self.labels[start], *columns[0][1:]]
+        low, high = np.searchsorted(self.rules, [start + 1, stop + 1]).tolist()
+        return {
+            "n": stop - start,
+            "style": self.style,
+            "rules": [at - start for at in self.rules[low:high]],
+            "texts": ["\n".join(column) if any(column) else "" for column in columns],
+        }
+
+
+@dataclass(slots=True)
 class Table:
-    """Rows in their order; `size` is the font's, in tenths of a point."""
+    """Runs of rows below one heading, which a new page repeats. `name` is repeated with it, `title` is not."""
 
     columns: Sequence[Column]
+    title: str = ""
+    note: str = ""
+    name: str = ""
     size: int = 85
-    parts: list[dict[str, Any]] = field(default_factory=list)
+    row_height: int = 150
+    runs: list[Rows] = field(default_factory=list)
 
-    def spans(self) -> list[tuple[int, int]]:
-        """(left edge, width) of each column."""
+    def add(self, rows: Sequence[Sequence[str]], style: str = "plain") -> None:
+        """Rows of texts; plain ones have a line below each."""
+        if rows:
+            rules = range(1, len(rows) + 1) if style in {"plain", "opening"} else ()
+            self.runs.append(Rows([list(column) for column in zip(*rows, strict=True)], rules, style))
+
+    def fit(self, at: int, text: str) -> str:
+        """The text, cut to what column `at` holds."""
+        return fit(text, self.room(at))
+
+    def room(self, at: int) -> int:
+        """How many thousandths of an em column `at` holds."""
+        return (self._spans()[at][1] - _GAP) * 1000 // self.size
+
+    def frame(self) -> dict[str, Any]:
+        """Headings, and each column's distance from the left edge (0) or the right edge (1)."""
+        edges = [
+            [WIDTH - left - wide, 1] if column.right else [left, 0]
+            for (left, wide), column in zip(self._spans(), self.columns, strict=True)
+        ]
+        heads = [column.head for column in self.columns]
+        return {"heads": heads, "edges": edges, "size": self.size, "row": self.row_height}
+
+    def _spans(self) -> list[tuple[int, int]]:
         total, used, after_right = sum(column.share for column in self.columns), 0, False
         found: list[tuple[int, int]] = []
         for column in self.columns:
@@ -48,36 +105,3 @@ class Table:
             found.append((left, WIDTH * used // total - left))
             after_right = column.right
         return found
-
-    def room(self, at: int) -> int:
-        """How many thousandths of an em fit into a column."""
-        return (self.spans()[at][1] - _GAP) * 1000 // self.size
-
-    def add(self, rows: Sequence[Sequence[str]], style: str = "plain") -> None:
-        """Rows of texts, in a style of the template: plain, total, opening, group."""
-        for start in range(0, len(rows), CHUNK):
-            chunk = rows[start : start + CHUNK]
-            self.parts.append({"n": len(chunk), "style": style, "texts": _columns(chunk)})
-
-    def fit(self, at: int, text: str) -> str:
-        return fit(text, self.room(at))
-
-    def payload(self, title: str = "", note: str = "") -> dict[str, Any]:
-        """For the template."""
-        return {"title": title, "note": note, "parts": self.parts, **self.frame()}
-
-    def frame(self) -> dict[str, Any]:
-        """The columns without rows."""
-        return {
-            "heads": [column.head for column in self.columns],
-            "spans": [[left, wide, int(column.right)] for (left, wide), column in zip(self.spans(), self.columns, strict=True)],
-        }
-
-
-def lines(texts: Sequence[str]) -> str:
-    """One column of a chunk; a line without text would have no height. A column of blanks is nothing at all."""
-    return "\n".join(text or BLANK for text in texts) if any(texts) else ""
-
-
-def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
-    return [lines(column) for column in zip(*rows, strict=True)]

@@ -9,29 +9,35 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Iterator
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
+from rich.cells import cell_len
 from rich.console import Console
-from rich.table import Table
 
 from rating.calendar import instant_text
 from reports.cells import neutral
 
 FORMATS = ("table", "csv", "json")
 _SHOWN = 60
+_GAP = 2
 
 
 def write_table(rows: pa.Table, form: str, console: Console) -> None:
     """Prints the rows in one of FORMATS."""
     if form == "json":
-        console.out(json.dumps([_plain(row) for row in rows.to_pylist()], ensure_ascii=False, indent=1), highlight=False)
+        console.out(
+            json.dumps([_plain(row) for row in rows.to_pylist()], ensure_ascii=False, indent=1),
+            highlight=False,
+        )
     elif form == "csv":
         console.out(_csv(rows), end="", highlight=False)
     else:
-        console.print(_drawn(rows), soft_wrap=not console.is_terminal)
+        for line in _drawn(rows, console.width if console.is_terminal else None):
+            console.print(line, markup=False, soft_wrap=True)
 
 
 def _plain(value: Any) -> Any:
@@ -69,20 +75,44 @@ def _cell(value: Any) -> str:
     return json.dumps(plain, ensure_ascii=False) if isinstance(plain, (dict, list)) else str(plain)
 
 
-def _drawn(rows: pa.Table) -> Table:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for name, kind in zip(rows.column_names, rows.schema.types, strict=True):
-        number = pa.types.is_decimal(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind)
-        table.add_column(name, justify="right" if number else "left", overflow="fold")
-    for row in rows.to_pylist():
-        table.add_row(*(_short(value) for value in row.values()))
-    return table
+def _drawn(rows: pa.Table, width: int | None) -> Iterator[str]:
+    """Lines with columns side by side; an answer wider than `width` has each row as a block, a line a column."""
+    names = [_safe(name) for name in rows.column_names]
+    cells = [[_short(value) for value in row.values()] for row in rows.to_pylist()]
+    widths = [max(map(cell_len, column)) for column in zip(names, *cells, strict=True)]
+    if width is not None and cells and sum(widths) + _GAP * (len(widths) - 1) > width:
+        yield from _blocks(names, cells)
+        return
+    right = [
+        pa.types.is_decimal(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind)
+        for kind in rows.schema.types
+    ]
+    for line in (names, *cells):
+        placed = (
+            " " * (wide - cell_len(cell)) + cell if at_right else cell + " " * (wide - cell_len(cell))
+            for cell, wide, at_right in zip(line, widths, right, strict=True)
+        )
+        yield (" " * _GAP).join(placed).rstrip()
+
+
+def _blocks(names: list[str], cells: list[list[str]]) -> Iterator[str]:
+    longest = max(map(cell_len, names))
+    for place, row in enumerate(cells, start=1):
+        yield f"-- {place:,}"
+        for name, cell in zip(names, row, strict=True):
+            yield f"{name}{' ' * (longest - cell_len(name))}{' ' * _GAP}{cell}".rstrip()
 
 
 def _short(value: Any) -> str:
     plain = _plain(value)
     if isinstance(value, datetime):
         plain = plain.replace("T", " ").removesuffix("+08:00")
-    text = "" if plain is None else plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False)
-    text = text.replace("[", r"\[")
+    text = _safe(
+        "" if plain is None else plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False)
+    )
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+
+
+def _safe(text: str) -> str:
+    """Without line breaks and what else a terminal would obey."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)

@@ -218,10 +218,10 @@ def _has_skeleton(found: Match, lines: Lines) -> Flags:
     if not count:
         return good
     for start, part in zip([found.begins, *found.stops], found.shape.outside, strict=True):
-        there = windows(lines.buffer, len(part))[start].view(np.uint8).reshape(count, len(part))
-        same: Flags = there == np.frombuffer(part, np.uint8)
-        if not same.all():
-            good &= same.all(axis=1)
+        there = windows(lines.buffer, len(part))[start]
+        if there.tobytes() != part * count:
+            bytes_there = there.view(np.uint8).reshape(count, len(part))
+            good &= (bytes_there == np.frombuffer(part, np.uint8)).all(axis=1)
     return good
 
 

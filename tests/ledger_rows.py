@@ -71,7 +71,9 @@ def an_event(
     }
 
 
-def a_posting(kind: str, debit: str, credit: str, amount: str, month: str = "2026-08", **values: Any) -> dict[str, Any]:
+def a_posting(
+    kind: str, debit: str, credit: str, amount: str, month: str = "2026-08", **values: Any
+) -> dict[str, Any]:
     """A posting; the customer or provider is the owner of whichever account has one."""
     owner = next((path.split("/") for path in (debit, credit) if not path.startswith("platform/")), ["", ""])
     return {
@@ -86,16 +88,26 @@ def a_posting(kind: str, debit: str, credit: str, amount: str, month: str = "202
     }
 
 
-def a_change(facet: str, from_at: str = "2026-08-03 09:00", number: str = NUMBER, **values: Any) -> dict[str, Any]:
+def a_change(
+    facet: str, from_at: str = "2026-08-03 09:00", number: str = NUMBER, **values: Any
+) -> dict[str, Any]:
     """A change of the catalogue."""
     return {"c_number": number, "c_facet": facet, "c_from_at": instant(from_at)} | {
         f"c_{name}": value for name, value in values.items()
     }
 
 
-def an_alert(kind: str, at: str, account: str = "customer/C1", balance: str = "-1.00", **effect: Any) -> dict[str, Any]:
+def an_alert(
+    kind: str, at: str, account: str = "customer/C1", balance: str = "-1.00", **effect: Any
+) -> dict[str, Any]:
     """An alert as the watcher commits it."""
-    body = {"alert_id": f"{account}/{kind}/1", "account": account, "kind": kind, "balance": balance, "episode": 1}
+    body = {
+        "alert_id": f"{account}/{kind}/1",
+        "account": account,
+        "kind": kind,
+        "balance": balance,
+        "episode": 1,
+    }
     return an_event("alert", at, body | effect)
 
 
@@ -112,10 +124,12 @@ class Ledger:
 
     def write(self) -> None:
         """The rows that are new since the last time as files of one commit."""
-        for place, (name, rows, schema, files, by) in enumerate((
-            ("calls", self.calls, CALLS, self.calls_files, ["month"]),
-            ("events", self.events, EVENTS, self.events_files, []),
-        )):
+        for place, (name, rows, schema, files, by) in enumerate(
+            (
+                ("calls", self.calls, CALLS, self.calls_files, ["month"]),
+                ("events", self.events, EVENTS, self.events_files, []),
+            )
+        ):
             new = [{**row, "seq": seq} for seq, row in enumerate(rows)][self.written[place] :]
             if new:
                 folder = self.folder / name
@@ -142,3 +156,9 @@ class Ledger:
             threads=1,
             **options,
         )
+
+
+def ask(con: duckdb.DuckDBPyConnection, sql: str) -> list[tuple[Any, ...]]:
+    """The rows of an answer."""
+    found: list[tuple[Any, ...]] = con.cursor().execute(sql).fetchall()
+    return found

@@ -65,7 +65,11 @@ def changes_of(table: str) -> pa.Table:
     """
     rows: list[dict[str, Any]] = []
     for cell in cells(table):
-        row: dict[str, Any] = {"number": cell["number"], "facet": cell["facet"], "from_at": instant(cell["from"])}
+        row: dict[str, Any] = {
+            "number": cell["number"],
+            "facet": cell["facet"],
+            "from_at": instant(cell["from"]),
+        }
         row["until_at"] = instant(cell["until"]) if cell.get("until") else None
         says = cell["says"]
         if cell["facet"] == "holder":
@@ -97,7 +101,9 @@ def an_active(number: str = NUMBER, rate: str = "0.15", since: str = "2026-08-01
 HEAD = "number | facet | from | says\n"
 
 
-def a_call(start: str = "2026-08-03 09:00:00", rings_s: int = 5, talks_s: int | None = 61, **values: Any) -> dict[str, Any]:
+def a_call(
+    start: str = "2026-08-03 09:00:00", rings_s: int = 5, talks_s: int | None = 61, **values: Any
+) -> dict[str, Any]:
     """A record of an answered call of 61 seconds; `talks_s` None for one that nobody answered."""
     start_at = instant(start)
     answer_at = None if talks_s is None else start_at + timedelta(seconds=rings_s)

@@ -77,7 +77,9 @@ def test_what_is_no_service_number_is_refused_with_a_sentence(typed: str) -> Non
         normalise_service_number(typed)
 
 
-@pytest.mark.parametrize("typed", ["010-4001170392", "+86 10 400 1170392", "0531 4001170392", "+86(0531)8008101234"])
+@pytest.mark.parametrize(
+    "typed", ["010-4001170392", "+86 10 400 1170392", "0531 4001170392", "+86(0531)8008101234"]
+)
 def test_a_service_number_never_has_an_area_code(typed: str) -> None:
     """R-CALL-6: the sentence says so, and which number to send."""
     with pytest.raises(ValueError, match=r"has an area code, .*; send (4001170392|8008101234)\.$"):
@@ -115,14 +117,27 @@ def test_arrays_of_bad_numbers_get_the_same_sentences_as_one(typed: list[str]) -
 @given(st.lists(st.none() | TYPED, max_size=40))
 def test_folding_an_array_is_folding_each_text(typed: list[str | None]) -> None:
     """F-08."""
-    assert fold_array(pa.array(typed, pa.string())).to_pylist() == [None if t is None else fold(t) for t in typed]
+    assert fold_array(pa.array(typed, pa.string())).to_pylist() == [
+        None if t is None else fold(t) for t in typed
+    ]
 
 
 def test_every_service_number_has_its_own_key() -> None:
     """F-08: a key names one number only."""
-    edges = np.array([0, 9_999_999, 10_000_000, 19_999_999, 20_000_000, 20_000_999, 20_001_000, KEYS - 1], np.int32)
+    edges = np.array(
+        [0, 9_999_999, 10_000_000, 19_999_999, 20_000_000, 20_000_999, 20_001_000, KEYS - 1], np.int32
+    )
     texts = number_texts(edges).to_pylist()
-    assert texts == ["4000000000", "4009999999", "8000000000", "8009999999", "95000", "95999", "950000", "959999"]
+    assert texts == [
+        "4000000000",
+        "4009999999",
+        "8000000000",
+        "8009999999",
+        "95000",
+        "95999",
+        "950000",
+        "959999",
+    ]
     assert normalise_service_numbers(pa.array(texts)).keys.tolist() == edges.tolist()
 
 
@@ -214,7 +229,9 @@ def test_an_override_stands_above_the_digits() -> None:
         (None, None, UNKNOWN_ORIGIN),
     ],
 )
-def test_a_caller_has_one_form_and_is_never_a_reject(typed: str | None, normal: str | None, origin: int) -> None:
+def test_a_caller_has_one_form_and_is_never_a_reject(
+    typed: str | None, normal: str | None, origin: int
+) -> None:
     """R-CALL-4, F-08: what cannot be read is kept."""
     assert normalise_caller(typed) == normal
     found = normalise_callers(pa.array([typed], pa.string()))

@@ -26,15 +26,20 @@ FROM postings;
 CREATE TEMP VIEW legs AS
 SELECT seq, posting_id, month, unnest([debit, credit]) AS account, unnest([-amount, amount]) AS amount FROM posted;
 
--- What re-ratings changed, as their events say: by number, payer and month of the call.
+-- What re-ratings changed, as their events say, by number, payer and month: the calls, and (as `is_minimum`) what a
+-- fact recorded late made of a closed month's minimum.
 CREATE TEMP TABLE rerated AS
-WITH entries AS (
-    SELECT seq, unnest(from_json(TRY_CAST(effect AS JSON) -> '$.rerated', '[["VARCHAR"]]')) AS entry
-    FROM events_rows
-    WHERE kind = 'rerate' AND outcome = 'accepted'
+WITH effects AS (
+    SELECT seq, TRY_CAST(effect AS JSON) AS effect FROM events_rows WHERE kind = 'rerate' AND outcome = 'accepted'
+),
+entries AS (
+    SELECT seq, false AS is_minimum, unnest(from_json(effect -> '$.rerated', '[["VARCHAR"]]')) AS entry FROM effects
+    UNION ALL
+    SELECT seq, true AS is_minimum, unnest(from_json(effect -> '$.minimums', '[["VARCHAR"]]')) AS entry FROM effects
 )
 SELECT
     seq,
+    is_minimum,
     entry[1] AS service_number,
     entry[2] AS customer_id,
     entry[3] AS month,

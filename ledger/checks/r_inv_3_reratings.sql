@@ -30,7 +30,7 @@ sums AS (
     FROM (
         SELECT seq, service_number, customer_id, amount AS posted, 0 AS said FROM corrections
         UNION ALL
-        SELECT seq, service_number, customer_id, 0 AS posted, amount AS said FROM rerated
+        SELECT seq, service_number, customer_id, 0 AS posted, amount AS said FROM rerated WHERE NOT is_minimum
     )
     GROUP BY ALL
 )

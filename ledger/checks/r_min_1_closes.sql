@@ -8,6 +8,7 @@ WITH counted AS (
         SELECT r.service_number, r.customer_id, r.month, r.amount
         FROM rerated AS r
         JOIN closed AS c ON c.customer_id = r.customer_id AND c.month = r.month AND c.seq > r.seq
+        WHERE NOT r.is_minimum
     )
     GROUP BY ALL
 ),

@@ -1,5 +1,5 @@
--- R-MIN-7: of every closed month each number was charged max(0, minimum - calls), late calls, re-ratings and
--- adjustments included. The posting of a top-up or adjustment says which month it is about.
+-- R-MIN-7: of every closed month each number was charged max(0, minimum - calls), with late calls, re-ratings,
+-- adjustments, and minimums that a fact recorded late has changed. A top-up or adjustment says which month it is for.
 WITH months AS (
     SELECT service_number, customer_id, month, sum(minimum) AS minimum, sum(calls) AS calls, sum(charged) AS charged
     FROM (
@@ -8,7 +8,14 @@ WITH months AS (
         SELECT service_number, customer_id, month, 0 AS minimum, amount AS calls, 0 AS charged FROM called
         WHERE is_followed AND month <= last_closed_month()
         UNION ALL
-        SELECT service_number, customer_id, month, 0 AS minimum, amount AS calls, 0 AS charged FROM rerated
+        SELECT
+            service_number,
+            customer_id,
+            month,
+            CASE WHEN is_minimum THEN amount ELSE 0 END AS minimum,
+            CASE WHEN is_minimum THEN 0 ELSE amount END AS calls,
+            0 AS charged
+        FROM rerated
         WHERE month <= last_closed_month()
         UNION ALL
         SELECT

@@ -1,0 +1,58 @@
+"""What came of commands and of call records, told in sentences; the command line prints them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import pyarrow as pa
+
+from ledger.submit import Answer
+from rating.reasons import Reason
+
+_ANSWER = pa.schema(
+    [
+        pa.field("seq", pa.int64()),
+        *(pa.field(name, pa.string()) for name in ("command_id", "kind", "outcome", "reason", "detail")),
+    ]
+)
+_OF_COMMANDS = ("accepted", "duplicate", "refused", "rejected")
+_OF_CALLS = ("rated", "duplicate", "rejected")
+
+
+def answers_table(answers: Sequence[Answer]) -> pa.Table:
+    """A row an answer, in the order of the lines."""
+    rows = [{name: getattr(one, name) for name in _ANSWER.names} for one in answers]
+    return pa.Table.from_pylist(rows, schema=_ANSWER)
+
+
+def said_of_answers(answers: Sequence[Answer]) -> list[str]:
+    """A line for each command that a rule or the reader turned down, with what to do; then the counts."""
+    lines = [
+        f"{one.command_id or '(no id)'} {one.outcome}: {one.reason}: {one.detail} "
+        f"What to do: {Reason(one.reason or '').what_to_do}."
+        for one in answers
+        if one.outcome in {"refused", "rejected"}
+    ]
+    counts = Counter(one.outcome for one in answers)
+    told = [f"{counts[outcome]:,} {outcome}" for outcome in _OF_COMMANDS if counts[outcome]]
+    return [*lines, *([f"{len(answers):,} commands: {', '.join(told)}."] if told else [])]
+
+
+def said_of_calls(files: int, known_files: int, counts: Mapping[str, int]) -> list[str]:
+    """What became of the records of some files, the reasons of those that were not rated, what was there already.
+
+    `counts` are rows by outcome and by reason; `known_files` had nothing that the ledger did not hold.
+    """
+    lines = [f"{known_files:,} of {files:,} files had nothing new."] if known_files else []
+    records = sum(counts.get(outcome, 0) for outcome in _OF_CALLS)
+    if records:
+        told = ", ".join(f"{counts.get(outcome, 0):,} {outcome}" for outcome in _OF_CALLS)
+        lines.append(f"{records:,} call records: {told}.")
+    elif not known_files:
+        lines.append("There was no call record.")
+    return lines + [
+        f"{counts[reason]:>8,} {reason}: {reason.meaning}; {reason.what_to_do}"
+        for reason in Reason
+        if counts.get(reason) and reason is not Reason.DUPLICATE
+    ]

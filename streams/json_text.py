@@ -1,0 +1,47 @@
+"""Columns of text -> one JSON object a row, for the fields that nobody asked for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from streams.spans import put
+
+
+def objects(names: Sequence[str], columns: Sequence[Any], count: int, bare: Sequence[str] = ()) -> Any:
+    """A string array: `{"name":"text",…}` without the null ones; null where all are null.
+
+    bare: names whose columns are JSON text already
+    """
+    parts = [
+        pc.binary_join_element_wise(
+            f"{json.dumps(name, ensure_ascii=False)}:", column if name in bare else quoted(column), ""
+        )
+        for name, column in zip(names, columns, strict=True)
+        if column.null_count < count
+    ]
+    if not parts:
+        return pa.nulls(count, pa.string())
+    inside = pc.binary_join_element_wise(*parts, ",", null_handling="skip")
+    whole = pc.binary_join_element_wise("{", inside, "}", "")
+    return pc.if_else(pc.equal(inside, ""), None, whole)
+
+
+def quoted(column: Any) -> Any:
+    """Text as JSON writes it; null stays null."""
+    data = np.frombuffer(column.buffers()[2] or b"", np.uint8)
+    if (data == ord("\\")).any():
+        column = pc.replace_substring(column, "\\", "\\\\")
+    if (data == ord('"')).any():
+        column = pc.replace_substring(column, '"', '\\"')
+    column = pc.binary_join_element_wise('"', column, '"', "")
+    if (data < ord(" ")).any():
+        rows = np.flatnonzero(pc.match_substring_regex(column, "[\\x00-\\x1f]").fill_null(False).to_numpy(zero_copy_only=False))  # noqa: FBT003
+        values = column.take(pa.array(rows)).to_pylist()
+        column = put(column, rows, ["".join(c if c >= " " else f"\\u{ord(c):04x}" for c in text) for text in values])
+    return column

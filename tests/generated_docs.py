@@ -1,0 +1,175 @@
+"""The parts of docs/ that say what the code says: `make docs` writes them, tests/test_docs.py compares them.
+
+A generated part stands between `<!-- generated: name -->` and `<!-- end of name -->`; all else on a page is
+written by hand.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import chdir
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import CodeType, FunctionType, ModuleType
+
+import click
+
+import fentan
+from ledger.query import connect
+from rating import commands
+from rating.business import KINDS
+from rating.reasons import Reason
+from tests.console_blocks import Shell, make_town, run_page
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+
+_PART = r"(<!-- generated: {name} -->\n).*?(<!-- end of {name} -->)"
+_FIELDS = {
+    commands.TEXT: "text",
+    commands.TEXT_OR_NONE: "text",
+    commands.AMOUNT: "amount",
+    commands.AMOUNT_OR_NONE: "amount",
+    commands.DAY: "day",
+    commands.MONTH_OR_NONE: "month",
+    commands.TRUTH_OR_NONE: "true or false",
+    commands.WHOLE_OR_NONE: "whole number",
+    commands.DETAILS: "text or object",
+    commands.NAMES: "list of names",
+}
+
+
+def kinds() -> str:
+    """Every kind of command with its fields and the reasons it is refused with; `?` marks what may be left out."""
+    rows = []
+    for kind, one in KINDS.items():
+        fields = ", ".join(
+            f"`{name}`{'' if field.required else '?'} {_FIELDS[field]}" for name, field in one.fields.items()
+        )
+        refusals = " ".join(f"`{reason}`" for reason in Reason if reason in refused_with(one.decide))
+        rows.append(f"| [`{kind}`](#{kind}) | {fields or 'none'} | {refusals or 'nothing'} |")
+    head = "| kind | fields beside `command_id`, `at` and `kind` | refused with |"
+    return "\n".join([head, "|---|---|---|", *rows])
+
+
+def refused_with(decide: object, seen: set[FunctionType] | None = None) -> set[str]:
+    """The reasons that a function of rating names, itself or through what it calls."""
+    seen = set() if seen is None else seen
+    if not isinstance(decide, FunctionType) or decide in seen or not decide.__module__.startswith("rating."):
+        return set()
+    seen.add(decide)
+    names = set(_names_in(decide.__code__))
+    found = {name for name in names if name in Reason.__members__} if "Reason" in names else set()
+    places = [decide.__globals__]
+    places += [vars(place) for name in names if isinstance(place := decide.__globals__.get(name), ModuleType)]
+    for name in names:
+        for place in places:
+            found |= refused_with(place.get(name), seen)
+    return found
+
+
+def _names_in(code: CodeType) -> Iterator[str]:
+    yield from code.co_names
+    for inner in code.co_consts:
+        if isinstance(inner, CodeType):
+            yield from _names_in(inner)
+
+
+def reasons() -> str:
+    """Every reason, what it means and what helps."""
+    rows = [
+        f"| `{reason}` | {reason.meaning} | {reason.what_to_do} | {'yes' if reason.retry else 'no'} |"
+        for reason in Reason
+    ]
+    return "\n".join(["| code | says | what to do | can `fentan retry` help? |", "|---|---|---|---|", *rows])
+
+
+def views() -> str:
+    """Every public view with its columns, from the comments in ledger/views."""
+    with connect([], [], now=datetime(2026, 1, 1, tzinfo=UTC), calls_seq=0, events_seq=0) as con:
+        names = con.sql("SELECT view_name, comment FROM duckdb_views() WHERE comment IS NOT NULL ORDER BY 1")
+        columns = con.sql(
+            "SELECT table_name, column_name, data_type, comment FROM duckdb_columns() ORDER BY ALL"
+        )
+        order = con.sql(
+            "SELECT table_name, column_name FROM duckdb_columns() ORDER BY table_name, column_index"
+        )
+        told = {(view, column): (kind, what) for view, column, kind, what in columns.fetchall()}
+        in_order = order.fetchall()
+        parts = []
+        for view, what in names.fetchall():
+            parts += [f"### {view}", "", _cell(what), "", "| column | type | |", "|---|---|---|"]
+            for column in (column for of, column in in_order if of == view):
+                kind, comment = told[view, column]
+                short = kind.replace("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ")
+                parts.append(f"| `{column}` | {short} | {_cell(comment)} |")
+            parts.append("")
+    return "\n".join(parts).rstrip()
+
+
+def options() -> str:
+    """Every command of the command line with its arguments and options, from the program itself."""
+    program = click.Context(fentan.main, info_name="fentan")
+    parts = ["### fentan", "", *_usage(fentan.main, program)]
+    for name in fentan.main.list_commands(program):
+        command = fentan.main.commands[name]
+        parts += ["", f"### {name}", "", *_usage(command, click.Context(command, program, info_name=name))]
+    return "\n".join(parts)
+
+
+def _usage(command: click.Command, context: click.Context) -> Iterator[str]:
+    yield f"`{' '.join([context.command_path, *command.collect_usage_pieces(context)])}`"
+    yield ""
+    yield _cell((command.help or "").replace("\n", " "))
+    records = [parameter.get_help_record(context) for parameter in command.params]
+    told = [record for record in records if record]
+    if told:
+        yield from ("", "| option | |", "|---|---|")
+        yield from (f"| `{_cell(option)}` | {_cell(what)} |" for option, what in told)
+
+
+def _cell(text: str | None) -> str:
+    return (text or "").replace("|", "\\|")
+
+
+PARTS: dict[str, Callable[[], str]] = {"kinds": kinds, "reasons": reasons, "views": views, "options": options}
+
+
+def filled(page: str) -> str:
+    """The page's text with its generated parts as they must be now."""
+    for name, make in PARTS.items():
+        part = re.compile(_PART.format(name=name), re.DOTALL)
+        if part.search(page):
+            text = make()
+            page = part.sub(lambda found, text=text: f"{found[1]}\n{text}\n\n{found[2]}", page)
+    return page
+
+
+def renewed(page: str, shell: Shell) -> str:
+    """The page's text with the answers that its examples give now, where they are not what it shows."""
+    answers = [(block, text) for block, text, wrong in run_page(page, shell) if wrong]
+    for block, text in reversed(answers):
+        page = f"{page[: block.start]}{text}{page[block.end :]}"
+    return page
+
+
+def main() -> None:
+    """Writes the generated parts and the examples' answers anew."""
+    with TemporaryDirectory() as place:
+        town = make_town(Path(place))
+        for path in PAGES:
+            folder = Path(place) / path.stem
+            shutil.copytree(town, folder / town.name)
+            page = path.read_text(encoding="utf-8")
+            with chdir(folder):
+                wanted = renewed(filled(page), Shell(folder))
+            if wanted != page:
+                path.write_text(wanted, encoding="utf-8")
+                print(f"{path.relative_to(ROOT)} was written anew: look at what changed.")
+
+
+if __name__ == "__main__":
+    main()
