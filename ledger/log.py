@@ -321,8 +321,11 @@ class Log(Version):
     def _acknowledge(self, version: int) -> None:
         """Adds the chain's lines up to a version; for those whose writers have not come to it, too."""
         with self._noting_chain_faults(), self.chain.locked() as tail:
-            missing = range(tail.last.version + 1, version + 1)
-            self._add_links(tail, [read_entry(self.folder, v) for v in missing])
+            try:
+                missing = [read_entry(self.folder, v) for v in range(tail.last.version + 1, version + 1)]
+            except FileNotFoundError as error:
+                raise ChainFault(f"it ends at version {tail.last.version}, lines are missing") from error
+            self._add_links(tail, missing)
 
     def _add_links(self, tail: Tail, entries: list[Entry]) -> None:
         links: list[Link] = []

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import date, datetime
 from typing import Any
 
 import orjson
@@ -19,6 +20,8 @@ from rating.reasons import Reason
 
 MAX_ID = 64
 MAX_DEPTH_BYTES = 1 << 20
+YEARS = range(2000, 2200)
+"""What an instant, a day or a month of a command may lie in: terms counted from it stay within the calendar."""
 
 
 class Unreadable(Exception):
@@ -74,12 +77,35 @@ def _names(value: object) -> tuple[str, ...]:
     return tuple(names)
 
 
+def _instant(value: object) -> datetime:
+    found = parse_instant(value)
+    _check_year(found.year, value)
+    return found
+
+
+def _day(value: object) -> date:
+    found = parse_day(value)
+    _check_year(found.year, value)
+    return found
+
+
+def _month(value: object) -> str:
+    found = parse_month(value)
+    _check_year(int(found[:4]), value)
+    return found
+
+
+def _check_year(year: int, value: object) -> None:
+    if year not in YEARS:
+        raise ValueError(f"{_shown(value)} lies outside the years {YEARS[0]} to {YEARS[-1]}")
+
+
 TEXT = Field(_text)
 TEXT_OR_NONE = Field(_text, required=False)
 AMOUNT = Field(parse_yuan)
 AMOUNT_OR_NONE = Field(parse_yuan, required=False)
-DAY = Field(parse_day)
-MONTH_OR_NONE = Field(parse_month, required=False)
+DAY = Field(_day)
+MONTH_OR_NONE = Field(_month, required=False)
 TRUTH_OR_NONE = Field(_truth, required=False)
 WHOLE_OR_NONE = Field(_whole, required=False)
 DETAILS = Field(_details)
@@ -121,7 +147,7 @@ def read_command(value: Mapping[str, Any], fields_of: Callable[[str], Mapping[st
     if not isinstance(kind, str):
         raise Unreadable(Reason.UNREADABLE, f"kind {_shown(kind)} is not text.", value)
     try:
-        instant = parse_instant(at)
+        instant = _instant(at)
     except ValueError as error:
         raise Unreadable(Reason.UNREADABLE, f"at: {error}.", value) from None
     parsed: dict[str, Any] = {}

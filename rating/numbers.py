@@ -51,6 +51,9 @@ MOBILE_FROM = 1_300_000
 UNKNOWN_ORIGIN = -1
 OUTSIDE_ORIGIN = -2
 
+_COUNTRIES = ("+86", "0086", "86")
+_SHORT_FORM = "^95[0-9]{3,4}$"
+_LONGEST = 2**31 - 1
 _SHOWN = 40
 _HAS_AREA = " has an area code, which a service number never has; send "
 _NOT_A_NUMBER = (
@@ -91,34 +94,42 @@ def bad_number_details(numbers: pa.Array) -> pa.Array:
     """What `normalise_service_number` says of each invalid number."""
     folded = fold_array(numbers)
     shown = pc.utf8_slice_codeunits(folded, 0, _SHOWN)
-    number = pc.struct_field(pc.extract_regex(folded, _WITH_AREA_FORM), 0)
     told = pc.binary_join_element_wise('"', shown, f'"{_NOT_A_NUMBER}', "")
-    area = pc.binary_join_element_wise('"', shown, f'"{_HAS_AREA}', number, ".", "")
-    return pc.coalesce(area, told)
+    with_area = pc.match_substring_regex(folded, _WITH_AREA_FORM)
+    if not pc.any(with_area).as_py():
+        return told
+    number = pc.utf8_slice_codeunits(folded.filter(with_area), -10)
+    if (_ten_digit_keys(number) < 0).any():  # a 95 number is shorter
+        number = pc.struct_field(pc.extract_regex(folded.filter(with_area), _WITH_AREA_FORM), 0)
+    area = pc.binary_join_element_wise('"', shown.filter(with_area), f'"{_HAS_AREA}', number, ".", "")
+    return pc.replace_with_mask(told, with_area, area)
 
 
 def normalise_service_numbers(numbers: pa.Array) -> ServiceNumbers:
     """String array of n -> normal forms and keys; the same rule as `normalise_service_number`. Null -> null."""
     keys = _ten_digit_keys(numbers)
-    odd = np.flatnonzero(keys < 0)
-    if not len(odd):
+    odd = keys < 0
+    places = np.flatnonzero(odd)
+    if not len(places):
         return ServiceNumbers(numbers, keys)
-    folded = fold_array(numbers.take(pa.array(odd)))
-    found = pc.struct_field(pc.extract_regex(folded, _SERVICE_FORM), 0)
-    values = pc.fill_null(found.cast(pa.int64()), -1).to_numpy()
-    keys[odd] = np.select(
-        [values >= 8_000_000_000, values >= 4_000_000_000, values >= 950_000, values >= 95_000],
-        [
-            values - 8_000_000_000 + _KEY_OF_800,
-            values - 4_000_000_000,
-            values - 950_000 + _KEY_OF_95_LONG,
-            values - 95_000 + _KEY_OF_95,
-        ],
-        -1,
-    )
-    mask = np.zeros(len(numbers), dtype=np.bool_)
-    mask[odd] = True
-    return ServiceNumbers(pc.replace_with_mask(numbers, pa.array(mask), found), keys)
+    texts = fold_array(numbers.take(pa.array(places)))
+    for country in _COUNTRIES:
+        texts = pc.if_else(pc.starts_with(texts, country), _cut(texts, len(country)), texts)
+    found = _ten_digit_keys(texts)
+    short = pc.fill_null(pc.match_substring_regex(texts, _SHORT_FORM), fill_value=False)
+    if pc.any(short).as_py():
+        values = texts.filter(short).cast(pa.int64()).to_numpy()
+        found[short.to_numpy(zero_copy_only=False)] = np.where(
+            values >= 950_000, values - 950_000 + _KEY_OF_95_LONG, values - 95_000 + _KEY_OF_95
+        )
+    keys[places] = found
+    texts = pc.if_else(pa.array(found >= 0), texts, pa.scalar(None, pa.string()))
+    return ServiceNumbers(pc.replace_with_mask(numbers, pa.array(odd), texts), keys)
+
+
+def _cut(texts: pa.Array, length: int) -> pa.Array:
+    """Without the first `length` bytes. (Without an end `binary_slice` fails.)"""
+    return pc.binary_slice(texts.cast(pa.binary()), length, _LONGEST).cast(pa.string())
 
 
 def _ten_digit_keys(numbers: pa.Array) -> Int32s:
@@ -231,30 +242,32 @@ def normalise_callers(callers: pa.Array) -> Callers:
     places = np.flatnonzero(odd)
     if not len(places):
         return Callers(callers, origins)
-    texts = callers.take(pa.array(places))
+    delivered = callers.take(pa.array(places))
+    texts = folded = fold_array(delivered)
     # Most of what is odd is a mobile with its country: that is cut off, which is faster than a pattern.
-    for country in ("+86", "0086"):
-        cut = pc.utf8_slice_codeunits(texts, len(country))
-        begins = pc.fill_null(pc.starts_with(texts, country), fill_value=False).to_numpy(zero_copy_only=False)
+    for country in _COUNTRIES:
+        cut = _cut(folded, len(country))
+        begins = pc.fill_null(pc.starts_with(folded, country), fill_value=False).to_numpy(
+            zero_copy_only=False
+        )
         texts = pc.if_else(pa.array(begins & (_origins(cut)[0] >= MOBILE_FROM)), cut, texts)
     found, still_odd = _origins(texts)
     if still_odd.any():
-        rewritten = _rewritten(texts.filter(pa.array(still_odd)))
-        texts = pc.replace_with_mask(texts, pa.array(still_odd), rewritten)
-        found[still_odd] = _origins(rewritten)[0]
+        rest = pa.array(still_odd)
+        texts = pc.replace_with_mask(texts, rest, _rewritten(delivered.filter(rest), folded.filter(rest)))
+        found = _origins(texts)[0]
     origins[places] = found
     return Callers(pc.replace_with_mask(callers, pa.array(odd), texts), origins)
 
 
-def _rewritten(callers: pa.Array) -> pa.Array:
-    """What `normalise_caller` makes of each."""
-    folded = fold_array(callers)
+def _rewritten(delivered: pa.Array, folded: pa.Array) -> pa.Array:
+    """What `normalise_caller` makes of each, by the same pattern."""
     found = pc.extract_regex(folded, _CALLER_FORM)
     parts = []
     for name, head in _CALLER_HEADS.items():
         part = pc.struct_field(found, name)  # empty where another one matched, null where none did
         parts += [pc.if_else(pc.equal(part, ""), "", head), part]
-    kept = pc.if_else(pc.match_substring_regex(folded, "^[0-9]+$"), folded, callers)
+    kept = pc.if_else(pc.match_substring_regex(folded, "^[0-9]+$"), folded, delivered)
     kept = pc.if_else(pc.equal(pc.binary_length(folded), 0), pa.scalar(None, pa.string()), kept)
     return pc.coalesce(pc.binary_join_element_wise(*parts, ""), kept)
 

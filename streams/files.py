@@ -3,27 +3,29 @@
 With each commit go two transactions, in the same commit as the rows: `file/<id>` holds the offset up to which a
 file was read, `digest/<id>` 63 bits of the digest of everything before it. A file whose first bytes have that
 digest is the same file, grown or not, and goes on there; one that was rewritten is new. The id is the digest of
-what the first commit had read.
+what the first commit had read. A Parquet file does not grow: its offsets are rows, its digest that of all of it.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import BinaryIO
 
 from ledger.log import Log
-from streams.chunks import digest_at
+from streams.digests import Digest
 
 _BITS = (1 << 63) - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """How far a file was read; `file_id` None: nothing of it is in the ledger."""
+    """How far a file was read; `file_id` None: nothing of it is in the ledger. `digest` covers what was read."""
 
     file_id: str | None
     offset: int
+    digest: Digest
 
 
 def number_of(digest: str) -> int:
@@ -31,21 +33,26 @@ def number_of(digest: str) -> int:
     return int(digest[:16], 16) & _BITS
 
 
-def find(log: Log, stream: BinaryIO, size: int) -> Place:
-    """The place up to which a table holds this file's records."""
-    known = log.offsets("file/")
+def find(log: Log, stream: BinaryIO, size: int, *, whole: bool = False) -> Place:
+    """The place up to which a table holds this file's records; `whole`: the file is known only as a whole.
+
+    The stream must be able to seek; it stands at its begin afterwards.
+    """
+    known: dict[int, dict[int, str]] = defaultdict(dict)
     digests = log.offsets("digest/")
-    ends = sorted({offset for offset in known.values() if offset <= size})
-    if not ends:
-        return Place(None, 0)
-    stream.seek(0)
-    at = {offset: number_of(digest) for offset, digest in digest_at(stream, ends).items()}
-    stream.seek(0)
-    found = Place(None, 0)
-    for app_id, offset in known.items():
+    for app_id, offset in log.offsets("file/").items():
         file_id = app_id.removeprefix("file/")
-        if offset > found.offset and at.get(offset) == digests.get(f"digest/{file_id}"):
-            found = Place(file_id, offset)
+        known[size if whole else offset][digests[f"digest/{file_id}"]] = file_id
+    digest, found = Digest(), Place(None, 0, Digest())
+    stream.seek(0)
+    for offset in sorted(offset for offset in known if offset <= size):
+        if not digest.read(stream, offset):
+            break
+        known_id = known[offset].get(number_of(digest.hex()))
+        if known_id is not None:
+            rows = log.offset(f"file/{known_id}") or 0
+            found = Place(known_id, rows if whole else offset, digest.copy())
+    stream.seek(0)
     return found
 
 

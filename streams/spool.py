@@ -20,8 +20,8 @@ from ledger.charge import charge
 from ledger.home import Home
 from ledger.submit import Answer, Line, submit
 from streams import files
-from streams.chunks import Chunk, Digest, read_chunks
-from streams.decode import load_format
+from streams.decode import Chunk, FormatError, load_format, read_chunks
+from streams.digests import Digest
 
 STDIN = "stdin"
 HEAD_BYTES = 64 << 10
@@ -48,6 +48,8 @@ class Taken:
 
     files: int = 0
     known_files: int = 0
+    unread: list[str] = field(default_factory=list)
+    """a sentence for each file that could not be read at all"""
     counts: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -69,7 +71,12 @@ def ingest(home: Home, path: Path, format_name: str, clock: Clock, progress: Pro
     """Takes in a file, or every file of a folder, to its end."""
     taken = Taken()
     for one in call_files(path):
-        _ingest_file(home, one, format_name, clock, taken, progress, complete=True)
+        try:
+            _ingest_file(home, one, format_name, clock, taken, progress, complete=True)
+        except FormatError as fault:
+            if one == path:
+                raise
+            taken.unread.append(f"{one}: {fault}")  # the folder's other files are read all the same
     return taken
 
 
@@ -102,11 +109,15 @@ def _ingest_file(
         stream = path.open("rb")
     except OSError as error:
         raise CannotRead(f"{path} cannot be read: {error.strerror}.") from None
+    if not size:
+        stream.close()
+        return 0
     with stream:
         fmt = load_format(format_name, stream.read(HEAD_BYTES))
-        place = files.find(home.calls, stream, size, whole=fmt.whole_file)
+        place = files.find(home.calls, stream, size, whole=fmt.kind == "parquet")
         file_id, end, before = place.file_id, place.offset, taken.records
-        for chunk in _ahead(read_chunks(stream, fmt, start=place.offset, complete=complete)):
+        digest = None if fmt.kind == "parquet" else place.digest
+        for chunk in _ahead(read_chunks(stream, fmt, start=place.offset, complete=complete, digest=digest)):
             end = chunk.end
             if not chunk.records.num_rows:
                 continue
@@ -170,10 +181,15 @@ def _look(
     last = watched.get(path)
     if last is None or last.stamp != stamp:
         watched[path] = _Watched(stamp, now_s)
-        _ingest_file(home, path, format_name, clock, taken, progress, complete=False)
+        complete = False
     elif not last.finished and now_s - last.still_since_s >= OPEN_S:
-        _ingest_file(home, path, format_name, clock, taken, progress, complete=True)
-        last.finished = True
+        last.finished = complete = True
+    else:
+        return
+    try:
+        _ingest_file(home, path, format_name, clock, taken, progress, complete=complete)
+    except FormatError as fault:
+        taken.unread.append(f"{path}: {fault}")
 
 
 def submit_file(home: Home, path: Path, clock: Clock, heard: Callable[[Answer], None]) -> int:
@@ -187,12 +203,13 @@ def submit_file(home: Home, path: Path, clock: Clock, heard: Callable[[Answer], 
         raise CannotRead(f"{path} cannot be read: {error.strerror}.") from None
     with stream:
         place = files.find(home.events, stream, path.stat().st_size)
+        stream.seek(place.offset)
         return _submit_lines(home, stream, path.name, place, clock, heard)
 
 
 def submit_stdin(home: Home, clock: Clock, heard: Callable[[Answer], None]) -> int:
     """Sends standard input's lines as commands; a repeat is met by the commands' own ids."""
-    return _submit_lines(home, sys.stdin.buffer, STDIN, files.Place(None, 0), clock, heard)
+    return _submit_lines(home, sys.stdin.buffer, STDIN, files.Place(None, 0, Digest()), clock, heard)
 
 
 @dataclass
@@ -221,16 +238,14 @@ class _Cursor:
         """What is committed with the rows up to this line."""
         digest = self.digest.copy()
         digest.update(self.blob[: line.end - self.pos])
-        self.file_id = self.file_id or digest.text()
-        return files.offsets(self.file_id, line.end, digest.text())
+        self.file_id = self.file_id or digest.hex()
+        return files.offsets(self.file_id, line.end, digest.hex())
 
 
 def _submit_lines(
     home: Home, stream: BinaryIO, name: str, place: files.Place, clock: Clock, heard: Callable[[Answer], None]
 ) -> int:
-    digest = Digest()
-    digest.read(stream, place.offset)
-    cursor, sent = _Cursor(place.file_id, place.offset, digest), 0
+    cursor, sent = _Cursor(place.file_id, place.offset, place.digest), 0
     while cursor.read(stream):
         offsets = cursor.offsets if name != STDIN else _no_offsets
         for answer in submit(home, cursor.lines, name, clock(), offsets):

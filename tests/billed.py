@@ -12,8 +12,7 @@ GIVEN = [
     "provider P1",
     "customer C1 under P1, low balance 50.00",
     "customer C2 under P1",
-    f"number {NUMBER} of C1 under P1, plan Y600, rate 0.15, signed 2026-07-20 10:00, starts 2026-08-01, "
-    "active 2026-08-03 09:00",
+    f"number {NUMBER} of C1 under P1, plan Y600, rate 0.15, signed 2026-08-01 10:00, active 2026-08-03 09:00",
     f"number {SECOND} of C2 under P1, plan PAYG, signed 2026-07-21 10:00, active 2026-07-22 09:00",
     f"number {PAID_BOTH} of C1 under P1, plan PAYG, signed 2026-07-21 11:00, active 2026-07-22 09:00",
     f"number {FREE} of C1 under P1, plan PAYG, signed 2026-07-21 12:00, active 2026-07-22 09:00",

@@ -215,6 +215,10 @@ _READERS: dict[str, Callable[[World, list[str]], str]] = {
     "payer": _of_call("customer_id"),
     "called": _of_call("service_number"),
     "month": _of_call("month"),
+    "from": _of_call("caller_number"),
+    "area": _of_call("caller_area"),
+    "lasted": _of_call("duration_s"),
+    "started": lambda world, _: _shown(world.calls.column("start_at").to_pylist()[-1]),
 }
 
 

@@ -269,6 +269,21 @@ def test_a_missing_chain_file_is_found(tmp_path: Path) -> None:
     assert "calls.chain.jsonl is missing" in sentences(Log.open(log.folder, ROWS))
 
 
+def test_a_chain_file_that_was_shortened_is_not_continued(tmp_path: Path) -> None:
+    """R-INV-6: an old copy of the file, restored beside a newer table."""
+    log = a_log(tmp_path)
+    for n in range(2):
+        log.append(some_rows(5, 20 + 5 * n))
+        maintain(log)
+    _edit(log, 6)
+    _edit(log, 5)
+    short = Log.open(log.folder, ROWS)
+    assert short.next_seq == 30
+    with pytest.raises(LedgerFault, match="does not fit the table"):
+        short.append(some_rows(1, 30))
+    assert "ends at seq 20, the table at 30" in sentences(short)
+
+
 def test_links_are_read_from_either_end(tmp_path: Path) -> None:
     chain = Chain(tmp_path / "calls")
     with pytest.raises(ChainFault, match="missing"), chain.locked():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -83,7 +82,9 @@ def test_an_empty_ledger_has_no_findings(tmp_path: Path) -> None:
 # files that somebody edited
 
 
-def edit(folder: Path, table: str, change: Callable[[pa.Table], pa.Table], containing: int, careful: bool = True) -> Path:
+def edit(
+    folder: Path, table: str, change: Callable[[pa.Table], pa.Table], containing: int, careful: bool = True
+) -> Path:
     """Rewrites the file of a table that holds the row `containing`, and in the log what gives the edit away at once."""
     log = dict(zip(("events", "calls"), Home.open_logs(folder), strict=True))[table]
     live = next(file for file in log.live_files() if file.seq_min <= containing <= file.seq_max)
@@ -130,28 +131,26 @@ def test_a_changed_posting_is_found_in_the_balances(ledger: Path) -> None:
         field = rows.schema.field("p_amount")
         return rows.set_column(rows.schema.get_field_index("p_amount"), field, pa.array(values, field.type))
 
-    (seq,) = (row["seq"] for row in Home.open_logs(ledger)[0].read_since(0).to_pylist() if row["command_id"] == "pay")
+    (seq,) = (
+        row["seq"]
+        for row in Home.open_logs(ledger)[0].read_since(0).to_pylist()
+        if row["command_id"] == "pay"
+    )
     edit(ledger, "events", richer, containing=seq)
     findings = found(ledger)
     assert f"rows {seq} to {seq} of events" in findings["R-INV-3"][0].where
-    assert "customer/C2/cash at the close of 2026-08 is closed at 98.0000, its movements come to" not in tell(findings, "R-INV-1")
-    assert re.search(r"customer/C2/cash at the close of 2026-08 is closed at [\d.]+, its movements come to", tell(findings, "R-INV-2"))
+    said = "customer/C2/cash at the close of 2026-08 is closed at 0.0000, its movements come to 1.0000"
+    assert said in tell(findings, "R-INV-2")
 
 
-def test_a_missing_row_is_found(ledger: Path) -> None:
-    """F-23 R-INV-1 R-INV-3: seq are dense, so what is gone shows."""
+def test_missing_and_added_rows_are_found(ledger: Path) -> None:
+    """F-23 R-INV-1 R-INV-3: seq are dense, so what is gone shows; a row there twice is one more than was committed."""
     edit(ledger, "calls", lambda rows: rows.slice(1), containing=0)
+    edit(ledger, "calls", lambda rows: pa.concat_tables([rows, rows]), containing=9)
     findings = found(ledger)
-    assert "1 row is missing" in tell(findings, "R-INV-3")
-    assert "rows 0 to" in tell(findings, "R-INV-1")
-
-
-def test_an_added_row_is_found(ledger: Path) -> None:
-    """F-23 R-INV-1 R-INV-3 R-INV-6: a row there twice is one more than was committed."""
-    edit(ledger, "calls", lambda rows: pa.concat_tables([rows, rows]), containing=0)
-    findings = found(ledger)
-    assert "1 row is more than were committed" in tell(findings, "R-INV-3")
-    assert "R-INV-1" in findings
+    assert "rows 0 to 0 of calls: 1 row is missing" in tell(findings, "R-INV-3")
+    assert "rows 9 to 9 of calls: 1 row is more than were committed" in tell(findings, "R-INV-3")
+    assert "rows 0 to 11 of calls are 12 rows, some of them twice" in tell(findings, "R-INV-1")
 
 
 def test_a_careless_edit_is_refused_when_the_ledger_is_opened(ledger: Path) -> None:
@@ -169,18 +168,28 @@ def rows_like(home: Home, call_id: str, changes: list[dict[str, Any]]) -> pa.Tab
     whole = home.calls.read_since(0)
     like = whole.filter(pc.equal(whole.column("call_id"), call_id)).to_pylist()[0]
     first = home.calls.next_seq
-    rows = [like | {"call_id": f"odd-{at}"} | change | {"seq": first + at} for at, change in enumerate(changes)]
+    rows = [
+        like | {"call_id": f"odd-{at}"} | change | {"seq": first + at} for at, change in enumerate(changes)
+    ]
     return pa.Table.from_pylist(rows, CALLS)
 
 
-_NOBODY: dict[str, Any] = dict.fromkeys(("customer_id", "provider_id", "rate", "owner_fee", "caller_estimate", "billed_s"))
+_NOBODY: dict[str, Any] = dict.fromkeys(
+    ("customer_id", "provider_id", "rate", "owner_fee", "caller_estimate", "billed_s")
+)
 
 
 def test_every_rule_about_calls_finds_the_row_that_breaks_it(ledger: Path) -> None:
     """R-INV-1 R-INV-4 R-INV-5 R-INV-6 R-CALL-3 R-CALL-8: each by its row, and the chain still holds."""
     home = Home.open(ledger)
     first = home.calls.next_seq
-    reject = _NOBODY | {"outcome": "rejected", "reason": "NO_PLAN", "detail": "No plan.", "raw": b"{}", "month": "2026-11"}
+    reject = _NOBODY | {
+        "outcome": "rejected",
+        "reason": "NO_PLAN",
+        "detail": "No plan.",
+        "raw": b"{}",
+        "month": "2026-11",
+    }
     repeat = _NOBODY | {"outcome": "duplicate", "reason": "DUPLICATE", "detail": "Again.", "raw": b"{}"}
     broken: list[tuple[dict[str, Any], str, str]] = [
         ({"owner_fee": Decimal("0.2500")}, "R-INV-4", "costs 0.2500"),
@@ -193,27 +202,32 @@ def test_every_rule_about_calls_finds_the_row_that_breaks_it(ledger: Path) -> No
         ({"outcome": "lost"}, "R-INV-1", "has the outcome lost"),
         (reject | {"raw": None}, "R-INV-1", "is rejected without its reason, sentence or bytes"),
         (reject | {"reason": "MOOD"}, "R-INV-1", "has the unknown reason MOOD"),
-        (reject | {"reason": "DUPLICATE"}, "R-INV-1", "is rejected for the reason DUPLICATE"),
         (repeat | {"duplicate_of": 0}, "R-INV-1", "repeats row 0, which has another call_id"),
         (repeat | {"duplicate_of": 999}, "R-INV-1", "repeats row 999, which is not there"),
         ({"retries": 0}, "R-INV-1", "retries row 0, which is rated"),
         ({"retries": first + 40}, "R-INV-1", f"retries row {first + 40}, which is not there"),
         ({"events_seq": 9_999}, "R-INV-5", "has seen 9999 events"),
         (reject | {"call_id": "twice"}, "", ""),
-        ({"call_id": "twice", "retries": first + 16}, "R-INV-1", "as another row does"),
-        (reject | {"call_id": "twice", "retries": first + 16}, "R-INV-1", "as another row does"),
+        ({"call_id": "twice", "retries": first + 15}, "R-INV-1", "as another row does"),
+        (reject | {"call_id": "twice", "retries": first + 15}, "R-INV-1", "as another row does"),
     ]  # fmt: skip
     home.calls.append(rows_like(home, "k10", [change for change, _, _ in broken]))
     findings = found(ledger)
     assert "R-INV-3" not in findings, "the chain holds"
     for at, (change, rule, says) in enumerate(broken):
         if rule:
-            named = [one for one in findings.get(rule, []) if f"row {first + at} of calls" in one.where and says in one.sentence]
-            assert named or len(re.findall(r"and \d+ more", tell(findings, rule))), (change, rule, tell(findings, rule))
+            named = [
+                one
+                for one in findings.get(rule, [])
+                if f"row {first + at} of calls" in one.where and says in one.sentence
+            ]
+            assert named, (change, rule, tell(findings, rule))
             assert all("The chain holds" in one.sentence for one in named)
 
 
-def post(kind: str, debit: str, credit: str, amount_hao: int, month: str = "2026-11", **values: Any) -> Posting:
+def post(
+    kind: str, debit: str, credit: str, amount_hao: int, month: str = "2026-11", **values: Any
+) -> Posting:
     return Posting(kind, month, debit, credit, amount_hao, NUMBER, "C1", "P1", **values)
 
 
@@ -256,23 +270,21 @@ def test_every_rule_about_events_finds_the_row_that_breaks_it(ledger: Path) -> N
 
 
 def test_many_broken_rows_are_counted_and_the_first_ones_named(ledger: Path) -> None:
-    """R-INV-4: five rows by name, the rest by number."""
+    """R-INV-4: five rows by name, the rest by number. R-INV-6: an id may come again beyond the window for late calls."""
     home = Home.open(ledger)
     first = home.calls.next_seq
-    home.calls.append(rows_like(home, "k10", [{"owner_fee": Decimal("7.0000")}] * 1_234))
-    (finding,) = found(ledger)["R-INV-4"]
-    assert finding.where == ", ".join(f"row {first + at} of calls" for at in range(5)) + " and 1,229 more"
 
-
-def test_an_id_may_come_again_once_the_window_for_late_calls_is_over(ledger: Path) -> None:
-    """R-INV-6: a switch that counts from the start again is charged; within the window it is a finding."""
-    home = Home.open(ledger)
-
-    def at(month: str) -> dict[str, Any]:
+    def of(month: str) -> dict[str, Any]:
         start = datetime.fromisoformat(f"{month}-03T02:00:00+00:00")
         return {"call_id": "again", "month": month, "start_at": start, "end_at": start, "received_at": start}
 
-    home.calls.append(rows_like(home, "k10", [at("2026-11"), at("2027-08")]))
-    assert "R-INV-6" not in found(ledger)
-    home.calls.append(rows_like(home, "k10", [at("2027-09")]))
-    assert "charges the call again again" in tell(found(ledger), "R-INV-6")
+    wrong = [{"owner_fee": Decimal("7.0000")}] * 1_234
+    home.calls.append(rows_like(home, "k10", [*wrong, of("2026-11"), of("2027-08"), of("2027-09")]))
+    findings = found(ledger)
+    assert findings["R-INV-4"][0].where == (
+        ", ".join(f"row {first + at} of calls" for at in range(5)) + " and 1,229 more"
+    )
+    assert f"row {first + 1_236} of calls charges the call again again, after row {first + 1_235}" in tell(
+        findings, "R-INV-6"
+    )
+    assert findings["R-INV-6"][0].where == f"row {first + 1_236} of calls"

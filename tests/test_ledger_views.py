@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.ledger_rows import NUMBER, Ledger, a_call, a_change, a_posting, an_alert, an_event, ask, instant
 
 from rating.calendar import next_month, start_of_month
+from tests.ledger_rows import NUMBER, Ledger, a_call, a_change, a_posting, an_alert, an_event, ask, instant
 
 CONTRACT = {
     "calls": "call_id service_number customer_id provider_id caller_number caller_area start_at month billed_month "
