@@ -295,14 +295,12 @@ def retry(session: Session, reason: str | None) -> None:
     """Tries rejected records again, after their cause was mended."""
     from ledger.retry import retry as try_again
     from rating.reasons import Reason
+    from reports.said import said_of_retry
 
     if reason is not None and reason not in list(Reason):
         raise click.BadParameter(f"{reason} is not a reason; see docs/reasons.md.", param_hint="--reason")
     counts = try_again(session.open(), Reason(reason) if reason else None, session.clock())
-    say(
-        ", ".join(f"{count:,} {what}" for what, count in sorted(counts.items()))
-        or "There was nothing to try again."
-    )
+    say(*said_of_retry(counts))
 
 
 # the month
@@ -314,14 +312,14 @@ def retry(session: Session, reason: str | None) -> None:
 def close(session: Session, month: str) -> None:
     """Closes a month, and every open month before it: top-ups, settlement, credit that ends."""
     from ledger.months import close as close_months
+    from reports.explain_words import counted
 
     home = session.open()
     closed = close_months(home, month, session.clock())
     home.keep_snapshot()
     for one in closed:
-        say(
-            f"{one.month} closed: {one.customers:,} customers, {one.postings:,} postings, {one.alerts:,} alerts."
-        )
+        parts = ((one.customers, "customer"), (one.postings, "posting"), (one.alerts, "alert"))
+        say(f"{one.month} closed: {', '.join(counted(*part) for part in parts)}.")
     if not closed:
         say(f"{month} is closed already; nothing to do.")
 
@@ -465,9 +463,10 @@ def maintain(session: Session) -> None:
     """Compacts and sorts files, writes checkpoints, removes orphans."""
     from ledger.home import Home
     from ledger.maintain import maintain as tidy
+    from reports.said import said_of_maintenance
 
     for log in Home.open_logs(session.home):
-        say(f"{log.folder.name}: {tidy(log)}")
+        say(said_of_maintenance(log.folder.name, tidy(log)))
 
 
 # printing

@@ -234,8 +234,8 @@ def scan_sql(folder: Path, files: Iterable[LiveFile], schema: pa.Schema) -> str:
         return f"(SELECT {columns} WHERE false)"
     if "=" not in str(folder):
         paths = ", ".join(path for part in parts.values() for path in part)
-        return (f"read_parquet([{paths}], union_by_name = true, hive_partitioning = true, "
-                "hive_types = {'month': 'VARCHAR'})")
+        hive = "hive_partitioning = true, hive_types = {'month': 'VARCHAR'}" if any(parts) else "hive_partitioning = false"
+        return f"read_parquet([{paths}], union_by_name = true, {hive})"
     # the folders above the table would be taken for partitions: so the partitions are named one by one
     selects = []
     for partition, paths_of in parts.items():

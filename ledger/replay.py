@@ -135,21 +135,21 @@ class _Replay:
     # events
 
     def _take_events(self) -> int:
-        """Decides everything up to and with the next fact that the calls so far allow."""
-        rows, place = self.events_left.peek_fact()
+        """Decides what follows from the calls so far or, if nothing does, the next facts."""
+        rows = self.events_left.peek()
         if rows is None:
             return 0
-        last = rows.num_rows - 1 if place is None else place
-        calls_seq = rows.column("calls_seq")[last].as_py()
+        calls_seq = rows.column("calls_seq")[0].as_py()
         if calls_seq > self.home.calls.next_seq:
             return 0
         decided = EventRows()
         self.home.decide_until(calls_seq, decided)
-        if place is not None:
-            self._decide(rows.slice(place, 1).to_pylist()[0], decided)
+        if not len(decided):
+            facts = self.events_left.peek_facts()
+            if not facts:
+                raise LedgerFault(f"Row {self.done.events} of events follows from nothing: run `fentan verify`.")
+            self._decide(facts, decided)
         count = len(decided)
-        if not count:
-            raise LedgerFault(f"Row {self.done.events} of events follows from nothing: run `fentan verify`.")
         old = self.events_left.read(count)
         new = decided.table(self.home.events.next_seq)
         self.home.commit_events(decided)
@@ -157,7 +157,8 @@ class _Replay:
         self.events_left.drop(count)
         return count
 
-    def _decide(self, fact: dict[str, Any], decided: EventRows) -> None:
+    def _decide(self, facts: list[dict[str, Any]], decided: EventRows) -> None:
+        fact = facts[0]
         if fact["kind"] == "adopt_price_book":
             event = next(event for _, event in read_events(pa.Table.from_pylist([fact], schema=EVENTS)))
             business.decided(self.home.state, event)
@@ -167,8 +168,8 @@ class _Replay:
         elif fact["kind"] == "rerate":
             decide_rerating(self.home, decided)
         else:
-            line = Line(fact["raw"] or _line(fact), fact["source_pos"])
-            decide_lines(self.home, [line], fact["source"], fact["received_at"], decided)
+            lines = [Line(one["raw"] or _line(one), one["source_pos"]) for one in facts]
+            decide_lines(self.home, lines, fact["source"], fact["received_at"], decided)
 
     def _compare(self, table: str, old: pa.Table, new: pa.Table) -> None:
         found = _first_difference(table, _plain(old, new.schema), new)
@@ -190,21 +191,23 @@ class _Rows:
             self._rows = next(self._batches, None)
         return self._rows
 
-    def peek_fact(self) -> tuple[pa.Table | None, int | None]:
-        """The next rows and the place of the first fact among them, None if none follows."""
+    def peek_facts(self) -> list[dict[str, Any]]:
+        """The next fact, and the commands right after it that were sent with it; none if no fact is left."""
         rows = self.peek()
         while rows is not None:
-            facts = pc.or_(
-                pc.is_valid(rows.column("source")), pc.is_in(rows.column("kind"), value_set=pa.array(_FACTS))
-            )
-            place = pc.index(facts, True).as_py()
-            if place >= 0:
-                return rows, place
+            ours = pc.is_in(rows.column("kind"), value_set=pa.array(_FACTS))
+            sent = pc.is_valid(rows.column("source"))
+            facts = rows.filter(pc.or_(sent, ours))
+            if facts.num_rows:
+                commands = pc.is_valid(facts.column("source"))
+                alike = _leading_run(facts, ["source", "received_at", "calls_seq"])
+                found: list[dict[str, Any]] = (alike if commands[0].as_py() else facts.slice(0, 1)).to_pylist()
+                return found
             more = next(self._batches, None)
             if more is None:
-                return rows, None
+                return []
             rows = self._rows = pa.concat_tables([rows, more])
-        return None, None
+        return []
 
     def read(self, count: int) -> pa.Table:
         """The next `count` rows, as many of them as there are."""
@@ -226,7 +229,7 @@ def _leading_run(rows: pa.Table, columns: list[str]) -> pa.Table:
     same = None
     for name in columns:
         column = rows.column(name)
-        equal = pc.equal(column, column[0])
+        equal = pc.fill_null(pc.equal(column, column[0]), False)  # noqa: FBT003 - Arrow's own signature
         same = equal if same is None else pc.and_(same, equal)
     end = pc.index(same, False).as_py()
     return rows if end < 0 else rows.slice(0, end)

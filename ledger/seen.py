@@ -25,7 +25,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ledger.files import fsync_path
-from ledger.seen_runs import MAX_RUN, Run, TornRun, first_in_batch, hash_ids, merge_runs, write_run
+from ledger.seen_runs import (
+    MAX_RUN,
+    Run,
+    TornRun,
+    first_in_batch,
+    hash_ids,
+    match,
+    merge_runs,
+    note,
+    write_run,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,12 +108,9 @@ class Seen:
         needles = hashes[order]
         for run in self._runs:
             run.search(needles, found)
-        tail_hashes, tail_seqs, _ = self._tail
-        if len(tail_hashes):
-            at = np.searchsorted(tail_hashes, needles)
-            at[at == len(tail_hashes)] = 0
-            hit = tail_hashes[at] == needles
-            found[hit] = tail_seqs[at[hit]]
+        hashes, seqs, _ = self._tail
+        if len(hashes):
+            note(found, np.arange(len(needles)), *match(hashes, seqs, needles))
         result = np.empty_like(found)
         result[order] = found
         return result
@@ -155,26 +162,28 @@ class Seen:
                 self.publish()  # may find an index of another process that is not as far
 
     def publish(self) -> None:
-        """Writes what is in memory to disk, so that the next `open` need not read it from the ledger again."""
+        """Writes what is in memory to disk, so that the next `open` need not read it from the ledger again.
+
+        What another process has published meanwhile is taken over.
+        """
         with self._locked():
             index = self._read_index()
             if index["generation"] != self._generation:
-                if index["next_seq"] >= self.next_seq or index["seed"] != self._seed:
-                    for run in self._runs:
-                        if run.name not in self._published:
-                            (self.folder / run.name).unlink(missing_ok=True)
+                mine = [run for run in self._runs if run.name not in self._published]
+                if index["next_seq"] >= self.next_seq:
+                    for run in mine:
+                        (self.folder / run.name).unlink(missing_ok=True)
                     self._take_over(index)
                     self._proven = True
                     return
-                mine = [run for run in self._runs if run.name not in self._published]
-                since = index["next_seq"]
+                if index["seed"] != self._seed:  # begun anew by somebody: ours is further, but cannot be joined to it
+                    return
                 hashes, seqs, codes = self._tail
-                late = seqs >= since
+                late = seqs >= index["next_seq"]
                 keep, head, tail = self.next_seq, self._head, (hashes[late], seqs[late], codes[late])
                 self._take_over(index)
                 self._runs += mine
-                self._proven = True
-                self.next_seq, self._head, self._tail = keep, head, tail
+                self.next_seq, self._head, self._tail, self._proven = keep, head, tail, True
             self._spill()
             self._drop_old_months()
             self._write_index()

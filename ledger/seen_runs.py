@@ -58,17 +58,27 @@ class Run:
                    data[16 * count :])
 
     def search(self, needles: Hashes, found: Seqs) -> None:
-        """Puts the seq of each of the ascending `needles` that is in this run into `found`, where that is -1."""
+        """Notes in `found` the seq of each of the ascending `needles` that is in this run."""
         tops = (needles >> np.uint64(64 - _map_bits(self.count))).astype(np.int64)
         may = (self.present[tops >> 3] >> (tops & 7).astype(np.uint8)) & 1
         maybe = np.flatnonzero(may)
         if not len(maybe):
             return
-        at = np.searchsorted(self.hashes, needles[maybe])
-        at[at == self.count] = 0
-        hit = self.hashes[at] == needles[maybe]
-        places = maybe[hit]
-        found[places] = np.where(found[places] < 0, self.seqs[at[hit]], found[places])
+        note(found, maybe, *match(self.hashes, self.seqs, needles[maybe]))
+
+
+def match(hashes: Hashes, seqs: Seqs, needles: Hashes) -> tuple[npt.NDArray[np.bool_], Seqs]:
+    """Which needles are among the ascending `hashes`, and the first seq of each."""
+    at = np.searchsorted(hashes, needles)
+    at[at == len(hashes)] = 0
+    return hashes[at] == needles, seqs[at]
+
+
+def note(found: Seqs, places: Seqs, hit: npt.NDArray[np.bool_], seqs: Seqs) -> None:
+    """Puts the seq of the hits into `found` at their places; the lowest of several."""
+    places, seqs = places[hit], seqs[hit]
+    before = found[places]
+    found[places] = np.where(before < 0, seqs, np.minimum(before, seqs))
 
 
 def write_run(folder: Path, month: int, parts: Iterator[tuple[Hashes, Seqs]], count: int) -> Run:

@@ -6,11 +6,16 @@
 from __future__ import annotations
 
 import unicodedata
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from rating.columns import is_valid, text_array, text_parts
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 _INVISIBLE = (
     (0x00AD, 0x00AD),  # soft hyphen
@@ -49,7 +54,7 @@ def fold(text: str) -> str:
 
 def fold_array(texts: pa.Array) -> pa.Array:
     """`fold` of every value; null stays null. About 20 ns a value, 50 if it is not ASCII."""
-    offsets, data = text_parts(texts)
+    _, data = text_parts(texts)
     kept = _ASCII_KEPT[data]
     leads = np.flatnonzero(data >= 0xC0)
     if len(leads):
@@ -67,6 +72,22 @@ def fold_array(texts: pa.Array) -> pa.Array:
         kept[leads[to_ascii]] = True
     elif kept.all():
         return texts
+    return _kept_bytes(texts, data, kept)
+
+
+def without_head(texts: pa.Array, heads: tuple[str, ...]) -> pa.Array:
+    """Every value without the ASCII head that it begins with, of those given; none may begin with another."""
+    offsets, data = text_parts(texts)
+    kept = np.ones(len(data), dtype=np.bool_)
+    for head in heads:
+        begins = pc.fill_null(pc.starts_with(texts, head), fill_value=False).to_numpy(zero_copy_only=False)
+        starts = offsets[:-1][begins]
+        for step in range(len(head)):
+            kept[starts + step] = False
+    return texts if kept.all() else _kept_bytes(texts, data, kept)
+
+
+def _kept_bytes(texts: pa.Array, data: npt.NDArray[np.uint8], kept: npt.NDArray[np.bool_]) -> pa.Array:
     ends = np.zeros(len(data) + 1, dtype=np.int32)
     np.cumsum(kept, out=ends[1:])
-    return text_array(ends[offsets], data[kept], is_valid(texts))
+    return text_array(ends[text_parts(texts)[0]], data[kept], is_valid(texts))

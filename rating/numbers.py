@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rating.columns import is_valid, text_parts
-from rating.folding import fold, fold_array
+from rating.folding import fold, fold_array, without_head
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -53,7 +53,6 @@ OUTSIDE_ORIGIN = -2
 
 _COUNTRIES = ("+86", "0086", "86")
 _SHORT_FORM = "^95[0-9]{3,4}$"
-_LONGEST = 2**31 - 1
 _SHOWN = 40
 _HAS_AREA = " has an area code, which a service number never has; send "
 _NOT_A_NUMBER = (
@@ -93,16 +92,21 @@ def normalise_service_number(text: str) -> str:
 def bad_number_details(numbers: pa.Array) -> pa.Array:
     """What `normalise_service_number` says of each invalid number."""
     folded = fold_array(numbers)
-    shown = pc.utf8_slice_codeunits(folded, 0, _SHOWN)
-    told = pc.binary_join_element_wise('"', shown, f'"{_NOT_A_NUMBER}', "")
     with_area = pc.match_substring_regex(folded, _WITH_AREA_FORM)
-    if not pc.any(with_area).as_py():
+    shown = pc.utf8_slice_codeunits(folded.filter(pc.invert(with_area)), 0, _SHOWN)
+    told = pc.binary_join_element_wise('"', shown, f'"{_NOT_A_NUMBER}', "")
+    if len(told) == len(numbers):
         return told
-    number = pc.utf8_slice_codeunits(folded.filter(with_area), -10)
+    dialled = folded.filter(with_area)
+    number = pc.utf8_slice_codeunits(dialled, -10)
     if (_ten_digit_keys(number) < 0).any():  # a 95 number is shorter
-        number = pc.struct_field(pc.extract_regex(folded.filter(with_area), _WITH_AREA_FORM), 0)
-    area = pc.binary_join_element_wise('"', shown.filter(with_area), f'"{_HAS_AREA}', number, ".", "")
-    return pc.replace_with_mask(told, with_area, area)
+        number = pc.struct_field(pc.extract_regex(dialled, _WITH_AREA_FORM), 0)
+    told_area = pc.binary_join_element_wise('"', dialled, f'"{_HAS_AREA}', number, ".", "")
+    if len(told_area) == len(numbers):
+        return told_area
+    return pc.replace_with_mask(
+        pc.replace_with_mask(folded, with_area, told_area), pc.invert(with_area), told
+    )
 
 
 def normalise_service_numbers(numbers: pa.Array) -> ServiceNumbers:
@@ -112,9 +116,7 @@ def normalise_service_numbers(numbers: pa.Array) -> ServiceNumbers:
     places = np.flatnonzero(odd)
     if not len(places):
         return ServiceNumbers(numbers, keys)
-    texts = fold_array(numbers.take(pa.array(places)))
-    for country in _COUNTRIES:
-        texts = pc.if_else(pc.starts_with(texts, country), _cut(texts, len(country)), texts)
+    texts = without_head(fold_array(numbers.take(pa.array(places))), _COUNTRIES)
     found = _ten_digit_keys(texts)
     short = pc.fill_null(pc.match_substring_regex(texts, _SHORT_FORM), fill_value=False)
     if pc.any(short).as_py():
@@ -125,11 +127,6 @@ def normalise_service_numbers(numbers: pa.Array) -> ServiceNumbers:
     keys[places] = found
     texts = pc.if_else(pa.array(found >= 0), texts, pa.scalar(None, pa.string()))
     return ServiceNumbers(pc.replace_with_mask(numbers, pa.array(odd), texts), keys)
-
-
-def _cut(texts: pa.Array, length: int) -> pa.Array:
-    """Without the first `length` bytes. (Without an end `binary_slice` fails.)"""
-    return pc.binary_slice(texts.cast(pa.binary()), length, _LONGEST).cast(pa.string())
 
 
 def _ten_digit_keys(numbers: pa.Array) -> Int32s:
@@ -243,14 +240,10 @@ def normalise_callers(callers: pa.Array) -> Callers:
     if not len(places):
         return Callers(callers, origins)
     delivered = callers.take(pa.array(places))
-    texts = folded = fold_array(delivered)
+    folded = fold_array(delivered)
     # Most of what is odd is a mobile with its country: that is cut off, which is faster than a pattern.
-    for country in _COUNTRIES:
-        cut = _cut(folded, len(country))
-        begins = pc.fill_null(pc.starts_with(folded, country), fill_value=False).to_numpy(
-            zero_copy_only=False
-        )
-        texts = pc.if_else(pa.array(begins & (_origins(cut)[0] >= MOBILE_FROM)), cut, texts)
+    cut = without_head(folded, _COUNTRIES)
+    texts = pc.if_else(pa.array(_origins(cut)[0] >= MOBILE_FROM), cut, folded)
     found, still_odd = _origins(texts)
     if still_odd.any():
         rest = pa.array(still_odd)

@@ -16,6 +16,8 @@ from reports.explain_words import Row, counted, rows_of, yuan
 
 _POSTING_ID = re.compile(r"\d{1,18}-\d{1,9}", re.ASCII)
 _LINE = re.compile(r"\d{4}-\d{2}/.+", re.ASCII)
+_PRINTED = {"late_call": "call"}
+"""What a printed statement calls a part of a line's calls."""
 _IN_FULL = 3
 """Postings of a line that are explained in full."""
 
@@ -58,25 +60,33 @@ def explain(folder: Path, name: str, now: datetime) -> list[str]:
 
 
 def lines_of_statement_line(con: duckdb.DuckDBPyConnection, name: str) -> list[str]:
-    """A line by its `line_id`, or by `month/customer/number/kind` (`-` for no number); none if there is none."""
+    """A line by its `line_id`, or by `month/owner/number/kind` (`-` for no number); none if there is none."""
     month, *rest = name.split("/")
-    short = rest if len(rest) == 3 and rest[0] not in {"customer", "provider"} else None
-    if short:
-        owner, number, kind = short
-        found = rows_of(
-            con,
-            "SELECT * FROM statement_lines WHERE month = $month AND account IN ('customer/' || $owner, 'provider/' || $owner) "
-            "AND coalesce(service_number, '-') = $number AND kind = $kind ORDER BY line_id",
-            month=month, owner=owner, number=number, kind=kind,
-        )  # fmt: skip
-    else:
+    if len(rest) != 3 or rest[0] in {"customer", "provider"}:
         found = rows_of(
             con,
             "SELECT * FROM statement_lines WHERE month = $month AND line_id = $name",
             month=month,
             name=name,
         )
-    return [line for row in found for line in _line(con, row)]
+        return [line for row in found for line in _line(con, row)]
+    owner, number, kind = rest
+    asked = {"month": month, "owner": owner, "number": number, "kind": _PRINTED.get(kind, kind)}
+    found = rows_of(
+        con,
+        "SELECT * FROM statement_lines WHERE month = $month AND account IN ('customer/' || $owner, 'provider/' || $owner) "
+        "AND coalesce(service_number, '-') = $number AND kind = $kind ORDER BY line_id",
+        **asked,
+    )
+    if found:
+        return [line for row in found for line in _line(con, row)]
+    inside = postings_where(
+        con,
+        "month = $month AND kind = $kind AND coalesce(service_number, '-') = $number "
+        "AND (starts_with(debit, 'customer/' || $owner || '/') OR starts_with(debit, 'provider/' || $owner || '/'))",
+        **asked,
+    )
+    return _told_of(con, inside, month, kind)
 
 
 def _line(con: duckdb.DuckDBPyConnection, row: Row) -> Iterator[str]:
@@ -108,10 +118,15 @@ def _postings_of(con: duckdb.DuckDBPyConnection, row: Row) -> Iterator[str]:
         month=row["month"], kind=row["kind"], number=row["service_number"], provider=row["provider_id"],
         path=f"{row['account']}/",
     )  # fmt: skip
+    yield from _told_of(con, postings, row["month"], row["kind"])
+
+
+def _told_of(con: duckdb.DuckDBPyConnection, postings: list[Row], month: str, kind: str) -> list[str]:
+    """Few postings in full, many in a line each; those of a settlement tell of one another."""
+    if kind == "settlement":
+        return [line for posting in postings[:1] for line in lines_of_posting(con, posting["posting_id"])]
     if len(postings) <= _IN_FULL:
-        for posting in postings:
-            yield from lines_of_posting(con, posting["posting_id"])
-        return
-    yield from map(told, postings[:MANY])
-    if len(postings) > MANY:
-        yield f"… and {len(postings) - MANY:,} more: SELECT * FROM postings WHERE month = '{row['month']}' AND kind = '{row['kind']}'"
+        return [line for posting in postings for line in lines_of_posting(con, posting["posting_id"])]
+    rest = len(postings) - MANY
+    more = f"… and {rest:,} more: SELECT * FROM postings WHERE month = '{month}' AND kind = '{kind}'"
+    return [*map(told, postings[:MANY]), *[more] * (rest > 0)]

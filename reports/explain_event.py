@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 
 from rating.reasons import Reason
-from reports.explain_words import Row, account, bytes_of, came, fields, rows_of, when, yuan
+from reports.explain_words import Row, account, bytes_of, came, counted, fields, rows_of, when, yuan
 
 _POSTINGS = (
     "SELECT posting_id, seq, kind, month, debit, credit, amount, service_number, customer_id, provider_id, reverses, "
@@ -31,7 +31,9 @@ _RULES = {
     "feature_fee": "R-FEAT-1: a feature is charged to the provider on the day it is enabled",
     "reversal": "R-INV-3: a correction is a posting the other way that names what it corrects",
 }
+FEW = 5
 MANY = 40
+"""Postings that are told one by one: of a cause, of an event or line."""
 
 
 def postings_where(con: duckdb.DuckDBPyConnection, condition: str, **params: object) -> list[Row]:
@@ -112,7 +114,14 @@ def _adjustment(con: duckdb.DuckDBPyConnection, posting: Row, effect: dict[str, 
     if "call_id" in effect:
         yield f"The call {effect['call_id']} of {effect['month']} came after that month's close; `fentan call {effect['call_id']}` shows it."
     elif "caused_by" in effect:
-        yield f"{effect['caused_by']} re-rated calls of a closed month."
+        yield f"{effect['caused_by']} was recorded after {posting['reason'][-7:]} had been closed and reaches back to it."
+        for number, customer, month, more in effect.get("minimums", []):
+            if (number, customer, month) == (
+                posting["service_number"],
+                posting["customer_id"],
+                posting["reason"][-7:],
+            ):
+                yield f"The minimum of {number} in {month} changed by {more} yuan."
     before = postings_where(
         con,
         "kind IN ('minimum_top_up', 'late_call_adjustment') AND service_number = $number AND customer_id = $customer "
@@ -221,12 +230,18 @@ def _crossing(con: duckdb.DuckDBPyConnection, event: Row) -> Iterator[str]:
     path = json.loads(event["effect"]).get("account", "")
     causes = postings_where(
         con,
-        "seq = $seq AND (starts_with(debit, $path) OR starts_with(credit, $path))",
-        seq=event["seq"] - 1,
-        path=f"{path}/",
-    )
+        "seq = (SELECT max(seq) FROM events_rows WHERE seq < $seq AND kind NOT IN ('alert', 'balance_restored')) "
+        "AND (starts_with(debit, $path) OR starts_with(credit, $path)) "
+        "AND command_id IN (SELECT command_id FROM events_rows WHERE seq < $seq AND \"at\" = $at)",
+        seq=event["seq"], path=f"{path}/", at=event["at"],
+    )  # fmt: skip
     if causes:
-        yield from (f"It follows from this: {told(cause)}" for cause in causes)
+        (cause,) = rows_of(con, f"{_EVENTS} WHERE seq = $seq", seq=causes[0]["seq"])
+        name = f"{cause['kind']} {cause['command_id']}, row {cause['seq']} of events"
+        yield f"It follows from {name}, with {counted(len(causes), 'posting')} on {path} (R-ARR-1):"
+        yield from (f"  {told(one)}" for one in causes[:FEW])
+        if len(causes) > FEW:
+            yield f"  … and {len(causes) - FEW:,} more: `fentan explain {cause['command_id']}`"
         return
     calls = rows_of(
         con,

@@ -7,8 +7,11 @@ from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
+from ledger.maintain import Report
+from ledger.retry import UNCHANGED
 from ledger.submit import Answer
 from rating.reasons import Reason
+from reports.explain_words import counted
 
 _ANSWER = pa.schema(
     [
@@ -36,7 +39,7 @@ def said_of_answers(answers: Sequence[Answer]) -> list[str]:
     ]
     counts = Counter(one.outcome for one in answers)
     told = [f"{counts[outcome]:,} {outcome}" for outcome in _OF_COMMANDS if counts[outcome]]
-    return [*lines, *([f"{len(answers):,} commands: {', '.join(told)}."] if told else [])]
+    return [*lines, *([f"{counted(len(answers), 'command')}: {', '.join(told)}."] if told else [])]
 
 
 def said_of_calls(files: int, known_files: int, counts: Mapping[str, int]) -> list[str]:
@@ -44,15 +47,39 @@ def said_of_calls(files: int, known_files: int, counts: Mapping[str, int]) -> li
 
     `counts` are rows by outcome and by reason; `known_files` had nothing that the ledger did not hold.
     """
-    lines = [f"{known_files:,} of {files:,} files had nothing new."] if known_files else []
+    lines = [f"Nothing new in {known_files:,} of {counted(files, 'file')}."] if known_files else []
     records = sum(counts.get(outcome, 0) for outcome in _OF_CALLS)
     if records:
         told = ", ".join(f"{counts.get(outcome, 0):,} {outcome}" for outcome in _OF_CALLS)
-        lines.append(f"{records:,} call records: {told}.")
+        lines.append(f"{counted(records, 'call record')}: {told}.")
     elif not known_files:
         lines.append("There was no call record.")
-    return lines + [
+    return [*lines, *_by_reason(counts)]
+
+
+def said_of_retry(counts: Mapping[str, int]) -> list[str]:
+    """What became of rejects that were tried again: `counts` as above, and how many are `unchanged`."""
+    changed = sum(counts.get(outcome, 0) for outcome in _OF_CALLS)
+    tried = changed + counts.get(UNCHANGED, 0)
+    if not tried:
+        return ["There is nothing to try again."]
+    told = ", ".join(f"{counts.get(outcome, 0):,} {outcome}" for outcome in (*_OF_CALLS, UNCHANGED))
+    return [f"{counted(tried, 'reject')} tried again: {told}.", *_by_reason(counts)]
+
+
+def _by_reason(counts: Mapping[str, int]) -> list[str]:
+    return [
         f"{counts[reason]:>8,} {reason}: {reason.meaning}; {reason.what_to_do}"
         for reason in Reason
         if counts.get(reason) and reason is not Reason.DUPLICATE
     ]
+
+
+def said_of_maintenance(table: str, report: Report) -> str:
+    """What one maintenance run did to a table."""
+    done = [
+        f"{counted(report.merged_files, 'file')} with {counted(report.merged_rows, 'row')} rewritten",
+        f"{counted(report.removed_files, 'file')} removed ({report.removed_bytes:,} bytes)",
+        f"{counted(report.removed_entries, 'log file')} removed",
+    ]
+    return f"{table}: {', '.join(done)}; checkpoint at version {report.checkpoint}."

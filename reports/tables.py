@@ -22,7 +22,7 @@ from rating.calendar import instant_text
 from reports.cells import neutral
 
 FORMATS = ("table", "csv", "json")
-_SHOWN = 60
+_SHOWN = 100
 _GAP = 2
 
 

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from streams.mapping import Mapping
 from streams.rows import Fault, shown, unreadable
-from streams.spans import as_text, is_utf8, put
+from streams.spans import as_text, is_utf8, places, put
 
 
 class CellText:
@@ -63,7 +63,7 @@ class CellText:
         return as_text(put(column, np.array(rows, np.int64), values))
 
     def _without_nul(self, name: str | None, text: Any, *, hard: bool) -> Any:
-        rows = np.flatnonzero(pc.fill_null(pc.match_substring(text, "\0"), False).to_numpy(zero_copy_only=False))  # noqa: FBT003
+        rows = places(pc.match_substring(text, "\0"))
         values: list[str | None] = []
         for row, value in zip(rows.tolist(), text.take(pa.array(rows)).to_pylist(), strict=True):
             if hard:

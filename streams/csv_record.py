@@ -50,7 +50,9 @@ def read_record(
             return Record(cells, end)
     plain = [cell.strip(b" \t\r" + layout.quote) for cell in data[begin:stop].split(layout.delimiter)]
     after = stop if line_end is None else stop + 1
-    return Record(plain if fits(len(plain)) else [], after, unreadable("A quote opens that nothing closes on the line."))
+    return Record(
+        plain if fits(len(plain)) else [], after, unreadable("A quote opens that nothing closes on the line.")
+    )
 
 
 def _line_end(data: bytes, begin: int) -> int | None:

@@ -56,7 +56,9 @@ def load_format(name: str, head: bytes | None = None) -> Format:
     if name.endswith(".toml"):
         return read_mapping(Path(name))
     known = ", ".join(("auto", *_CONTRACT, "freeswitch", "asterisk"))
-    raise FormatError(f'There is no format "{name}"; use {known}, or the path of a mapping that ends in .toml.')
+    raise FormatError(
+        f'There is no format "{name}"; use {known}, or the path of a mapping that ends in .toml.'
+    )
 
 
 def read_chunks(
@@ -152,7 +154,9 @@ def _recognised(head: bytes) -> Format:
         return found
     best = _best(_BY_POSITION, head)
     if best is None:
-        raise FormatError("The file's format cannot be told from its first rows; name it with --format, or write a mapping.")
+        raise FormatError(
+            "The file's format cannot be told from its first rows; name it with --format, or write a mapping."
+        )
     return best
 
 
@@ -177,7 +181,9 @@ def _best(names: tuple[str, ...], head: bytes) -> Format | None:
     best, most = None, 0
     for name in names:
         candidate = _shipped(name)
-        good = sum(_good(chunk.records) for chunk in read_chunks(io.BytesIO(whole), replace(candidate, merge=False)))
+        good = sum(
+            _good(chunk.records) for chunk in read_chunks(io.BytesIO(whole), replace(candidate, merge=False))
+        )
         if good > most:
             best, most = candidate, good
     return best

@@ -46,7 +46,9 @@ class Delimited:
         header = self._layout.header
         cells = self._cells_of(head[skip:line_end])
         needed = [name for column in ("call_id", "start_at") for name in self._mapping.call[column].fields]
-        if header == "no" or (header == "maybe" and not {n.lower() for n in needed} <= {c.lower() for c in cells}):
+        if header == "no" or (
+            header == "maybe" and not {n.lower() for n in needed} <= {c.lower() for c in cells}
+        ):
             self._set_columns(list(self._layout.columns))
             return skip
         self._set_columns(cells)
@@ -89,7 +91,9 @@ class Delimited:
                     "add a header line or name a mapping with --format MAPPING.toml."
                 )
             if len(places) > 1:
-                raise FormatError(f'The first line has the column "{name}" {len(places)} times; give each its own name.')
+                raise FormatError(
+                    f'The first line has the column "{name}" {len(places)} times; give each its own name.'
+                )
             if places:
                 self._place[name] = places[0]
         self._columns = columns
@@ -125,13 +129,17 @@ class Delimited:
     def _blank(self, block: bytes, lines: _Lines) -> Flags:
         """Lines with nothing but spaces; a delimiter that is white space makes a record all the same."""
         blank: Flags = lines.ends <= lines.begins
-        for row in np.flatnonzero(~blank & (lines.bytes[np.minimum(lines.begins, len(block) - 1)] <= 32)).tolist():
+        for row in np.flatnonzero(
+            ~blank & (lines.bytes[np.minimum(lines.begins, len(block) - 1)] <= 32)
+        ).tolist():
             text = block[lines.begins[row] : lines.ends[row]]
             blank[row] = not text.strip(b" \t\r") and self._layout.delimiter not in text
         return blank
 
     def _rows(self, block: bytes, lines: _Lines, rows: Ints, records: dict[int, Record], at: int) -> Rows:
-        row_of = {int(line): row for row, line in enumerate(rows.tolist()) if line in records} if records else {}
+        row_of = (
+            {int(line): row for row, line in enumerate(rows.tolist()) if line in records} if records else {}
+        )
         exact = {row: records[line] for line, row in row_of.items()}
         places = np.array(sorted(exact), np.int64)
         counts = lines.counts[rows]
@@ -227,7 +235,12 @@ class _Lines:
         quoted = np.flatnonzero(held)
         if len(quoted):
             start, stop = starts[quoted], stops[quoted]
-            good = (data[start] == quote) & (data[stop - 1] == quote) & (stop - start > 1) & (held[quoted] % 2 == 0)
+            good = (
+                (data[start] == quote)
+                & (data[stop - 1] == quote)
+                & (stop - start > 1)
+                & (held[quoted] % 2 == 0)
+            )
             many = np.flatnonzero(good & (held[quoted] > 2))
             if len(many):
                 doubled = True
@@ -272,7 +285,10 @@ class _Cells:
         there: Flags = self.counts > place
         there[self.exact] = False
         index = np.where(there, lines.first[self.rows] + place, 0)
-        starts, stops = np.where(there, lines.starts[index], begins), np.where(there, lines.stops[index], begins)
+        starts, stops = (
+            np.where(there, lines.starts[index], begins),
+            np.where(there, lines.stops[index], begins),
+        )
         empty: Flags = starts >= stops
         column = cut(self.buffer, starts, stops, null=empty if empty.any() else None)
         if lines.doubled:

@@ -22,6 +22,7 @@ class Digest:
         """How many bytes it covers."""
 
     def update(self, data: bytes | memoryview) -> None:
+        """Go on with the file's next bytes."""
         self._hash.update(data)
         self.end += len(data)
 
@@ -30,6 +31,7 @@ class Digest:
         return self._hash.hexdigest(length=16)
 
     def copy(self) -> Digest:
+        """Another that goes on from here by itself."""
         other = Digest()
         other._hash = self._hash.copy()
         other.end = self.end

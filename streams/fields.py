@@ -17,7 +17,7 @@ from rating.records import INSTANT, RECORD
 from streams import instants
 from streams.mapping import CALL_ID_MAX, REQUIRED, TEXTS, TIMES, Mapping
 from streams.rows import Fault, Rows, shown, unreadable
-from streams.spans import Flags, Ints, put
+from streams.spans import Flags, Ints, places, put
 
 _INT64_MAX = (1 << 63) - 1
 
@@ -95,14 +95,14 @@ class _Typing:
 
     def _missing(self, column: str, text: Any) -> None:
         if text.null_count:
-            for row in np.flatnonzero(text.is_null().to_numpy(zero_copy_only=False)).tolist():
+            for row in places(text.is_null()).tolist():
                 self._fault(row, (Reason.MISSING_FIELD, f"{self._label(column)} is missing or empty."))
 
     def _short_id(self, text: Any) -> Any:
         """Ids longer than the contract allows are a fault; their beginning is kept, to find them by."""
         if not self._count or (pc.max(pc.binary_length(text)).as_py() or 0) <= CALL_ID_MAX:
             return text
-        long = np.flatnonzero(pc.fill_null(pc.greater(pc.utf8_length(text), CALL_ID_MAX), False).to_numpy(zero_copy_only=False))  # noqa: FBT003
+        long = places(pc.greater(pc.utf8_length(text), CALL_ID_MAX))
         values = text.take(pa.array(long)).to_pylist()
         for row, value in zip(long.tolist(), values, strict=True):
             sentence = f"{self._label('call_id')} is {shown(value)}, longer than {CALL_ID_MAX} characters."
@@ -116,7 +116,10 @@ class _Typing:
         for row, value in zip(bad.tolist(), text.take(pa.array(bad)).to_pylist(), strict=True):
             if column == "answer_at" and answered is not None and not answered[row]:
                 continue  # a switch may write anything there for a call that nobody answered
-            self._fault(row, unreadable(f"{self._label(column)} is {shown(value)}, not a time like {self._example()}."))
+            self._fault(
+                row,
+                unreadable(f"{self._label(column)} is {shown(value)}, not a time like {self._example()}."),
+            )
         return found
 
     def _example(self) -> str:
@@ -128,19 +131,23 @@ class _Typing:
         when = self._mapping.bill_when
         if when is None:
             return None
-        flags: Flags = pc.is_in(self._rows.text[when.field], pa.array(when.values)).to_numpy(zero_copy_only=False)
+        flags: Flags = pc.is_in(self._rows.text[when.field], pa.array(when.values)).to_numpy(
+            zero_copy_only=False
+        )
         return flags
 
     def _seconds(self, text: Any) -> Any:
         """Billed seconds as int64; what is no such number, or does not fit (F-04), is a fault."""
         unit = self._mapping.unit
-        plain = pc.fill_null(pc.ascii_is_decimal(text), True).to_numpy(zero_copy_only=False)  # noqa: FBT003
+        plain = pc.fill_null(pc.ascii_is_decimal(text), fill_value=True).to_numpy(zero_copy_only=False)
         if unit in {"seconds", "fractions"} and plain.all():
             try:
                 return text.cast(pa.int64())
             except pa.ArrowInvalid:
                 plain[:] = False
-        rows: Ints = np.flatnonzero(~plain if unit in {"seconds", "fractions"} else text.is_valid().to_numpy(zero_copy_only=False))
+        rows: Ints = np.flatnonzero(
+            ~plain if unit in {"seconds", "fractions"} else text.is_valid().to_numpy(zero_copy_only=False)
+        )
         known: dict[str | None, int | None] = {None: None}
         values: list[int | None] = []
         for row, value in zip(rows.tolist(), text.take(pa.array(rows)).to_pylist(), strict=True):
@@ -148,9 +155,13 @@ class _Typing:
                 known[value] = _read_seconds(value, unit)
             seconds = known[value]
             if value is not None and seconds is None:
-                self._fault(row, unreadable(f"{self._label('duration_s')} is {shown(value)}, not {_WANTED[unit]}."))
+                self._fault(
+                    row, unreadable(f"{self._label('duration_s')} is {shown(value)}, not {_WANTED[unit]}.")
+                )
             elif seconds is not None and abs(seconds) > _INT64_MAX:
-                self._fault(row, (Reason.DURATION_LIMIT, f"{self._label('duration_s')} is {shown(value)} seconds."))
+                self._fault(
+                    row, (Reason.DURATION_LIMIT, f"{self._label('duration_s')} is {shown(value)} seconds.")
+                )
                 seconds = None
             values.append(seconds)
         whole = put(text, rows, [None] * len(rows)).cast(pa.int64())
@@ -191,7 +202,9 @@ def _fault_columns(faults: dict[int, Fault], count: int) -> tuple[Any, Any]:
     none = pa.nulls(count, pa.string())
     rows = np.array(sorted(faults), np.int64)
     found = [faults[row] for row in rows.tolist()]
-    return put(none, rows, [str(reason) for reason, _ in found]), put(none, rows, [detail for _, detail in found])
+    return put(none, rows, [str(reason) for reason, _ in found]), put(
+        none, rows, [detail for _, detail in found]
+    )
 
 
 _YEAR_S = 366 * 86_400

@@ -48,7 +48,9 @@ def parse(texts: Any, times: Times) -> tuple[Any, Ints]:
     """A string array -> (timestamp[us, UTC] array, places of the values that are no time); null stays null."""
     count = len(texts)
     micros = np.zeros(count, np.int64)
-    filled = np.ones(count, np.bool_) if not texts.null_count else texts.is_valid().to_numpy(zero_copy_only=False)
+    filled = (
+        np.ones(count, np.bool_) if not texts.null_count else texts.is_valid().to_numpy(zero_copy_only=False)
+    )
     done: Flags = ~filled
     if RFC_3339 in times.patterns and count:
         _read_common(texts, times.zone, micros, done)
@@ -82,7 +84,9 @@ def _one(text: str, times: Times) -> int | None:
         if pattern in EPOCHS:
             found = _EPOCH_TEXT.fullmatch(text)
             if found:
-                micros = int(found[1]) * EPOCHS[pattern] + _fraction_us(found[2]) * EPOCHS[pattern] // _SECOND_US
+                micros = (
+                    int(found[1]) * EPOCHS[pattern] + _fraction_us(found[2]) * EPOCHS[pattern] // _SECOND_US
+                )
                 if micros < _LATEST_US:
                     return micros
             continue
@@ -133,7 +137,9 @@ def _compile(pattern: str) -> re.Pattern[str]:
             seen.add(directive)
             parts.append(f"(?P<{directive}>{_DIRECTIVES[directive]})")
         else:
-            raise PatternError(f'"%{directive}" in "{pattern}" is unknown or stands twice; use %Y %m %d %H %M %S %f %z')
+            raise PatternError(
+                f'"%{directive}" in "{pattern}" is unknown or stands twice; use %Y %m %d %H %M %S %f %z'
+            )
     if not {"Y", "m", "d", "H", "M"} <= seen:
         raise PatternError(f'"{pattern}" must hold %Y, %m, %d, %H and %M')
     _COMPILED[pattern] = re.compile("".join(parts), re.ASCII)

@@ -14,7 +14,7 @@ from streams import json_shapes
 from streams.json_shapes import Lines, Match, Shape
 from streams.json_walk import Node, Walked, Wanted, walk
 from streams.rows import RAW_MAX_BYTES, Fault, Rows, too_long
-from streams.spans import Bytes, Flags, Ints, as_text, cut, is_utf8, put, spread
+from streams.spans import Bytes, Flags, Ints, as_text, cut, is_utf8, places, put, spread
 
 _SLICE_BYTES = 512 << 10
 """The scan works in slices that stay in the processor's cache."""
@@ -62,7 +62,9 @@ class JsonLines:
         text = walk(head, self._wanted).text
         columns = {name: pa.array([text.get(name)], pa.string()) for name in self._names}
         fault = too_long(length, self._max)
-        return Rows(columns, pa.nulls(1, pa.string()), pa.array([head], pa.binary()), np.array([at]), {0: fault})
+        return Rows(
+            columns, pa.nulls(1, pa.string()), pa.array([head], pa.binary()), np.array([at]), {0: fault}
+        )
 
     def _match(self, block: bytes, scan: _Scan) -> tuple[list[Match], Ints]:
         """The lines that have a shape, and the places of those that have none."""
@@ -109,7 +111,9 @@ class JsonLines:
         read: list[Walked] = []
         for row in left.tolist():
             begin, length = int(lines.begins[row]), int(lengths[row])
-            walked = walk(block[begin : begin + (length if length <= self._max else RAW_MAX_BYTES)], self._wanted)
+            walked = walk(
+                block[begin : begin + (length if length <= self._max else RAW_MAX_BYTES)], self._wanted
+            )
             if length > self._max:
                 walked = Walked(walked.text, None, too_long(length, self._max))
             read.append(walked)
@@ -272,7 +276,7 @@ def _unescaped(column: Any) -> Any:
     if not pc.any(pc.match_substring(column, "\\")).as_py():
         return column
     column = pc.replace_substring(column, "\\/", "/")
-    rows = np.flatnonzero(pc.match_substring(column, "\\").fill_null(False).to_numpy(zero_copy_only=False))  # noqa: FBT003
+    rows = places(pc.match_substring(column, "\\"))
     written = column.take(pa.array(rows)).to_pylist()
     return put(column, rows, [json.loads(f'"{text}"') for text in written])
 

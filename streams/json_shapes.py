@@ -96,9 +96,16 @@ class Match:
         """The same without the lines that are not good."""
         if good.all():
             return self
-        spans = ([each[good] for each in s] for s in (self.starts, self.stops, self.inner_starts, self.inner_stops))
         return Match(
-            self.shape, self.rows[good], self.begins[good], self.ends[good], *spans, texts=self.texts[good]
+            self.shape,
+            self.rows[good],
+            self.begins[good],
+            self.ends[good],
+            [each[good] for each in self.starts],
+            [each[good] for each in self.stops],
+            [each[good] for each in self.inner_starts],
+            [each[good] for each in self.inner_stops],
+            self.texts[good],
         )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from streams.spans import put
+from streams.spans import places, put
 
 
 def objects(names: Sequence[str], columns: Sequence[Any], count: int, bare: Sequence[str] = ()) -> Any:
@@ -41,7 +41,9 @@ def quoted(column: Any) -> Any:
         column = pc.replace_substring(column, '"', '\\"')
     column = pc.binary_join_element_wise('"', column, '"', "")
     if (data < ord(" ")).any():
-        rows = np.flatnonzero(pc.match_substring_regex(column, "[\\x00-\\x1f]").fill_null(False).to_numpy(zero_copy_only=False))  # noqa: FBT003
+        rows = places(pc.match_substring_regex(column, "[\\x00-\\x1f]"))
         values = column.take(pa.array(rows)).to_pylist()
-        column = put(column, rows, ["".join(c if c >= " " else f"\\u{ord(c):04x}" for c in text) for text in values])
+        column = put(
+            column, rows, ["".join(c if c >= " " else f"\\u{ord(c):04x}" for c in text) for text in values]
+        )
     return column

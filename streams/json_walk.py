@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
-from json.decoder import scanstring
 from typing import Any
 
 from streams.rows import Fault, shown, unreadable
@@ -86,7 +85,9 @@ def walk(line: bytes, wanted: Wanted) -> Walked:
         for key, name, value, source in _members(text):
             node = wanted.tree.below.get(key)
             if node is not None and key in seen:
-                walked.fault = walked.fault or unreadable(f"The field {shown(key)} stands twice in the record.")
+                walked.fault = walked.fault or unreadable(
+                    f"The field {shown(key)} stands twice in the record."
+                )
                 _drop(node, walked)
             elif node is not None:
                 seen.add(key)
@@ -111,7 +112,13 @@ def _pick(node: Node, value: Any, source: str, wanted: Wanted, walked: Walked) -
             inner = value[int(step)]
         else:
             continue
-        _pick(child, inner, inner if isinstance(inner, str) else json.dumps(inner, ensure_ascii=False), wanted, walked)
+        _pick(
+            child,
+            inner,
+            inner if isinstance(inner, str) else json.dumps(inner, ensure_ascii=False),
+            wanted,
+            walked,
+        )
 
 
 def _drop(node: Node, walked: Walked) -> None:
@@ -123,7 +130,9 @@ def _drop(node: Node, walked: Walked) -> None:
 
 
 def _take(name: str, value: Any, source: str, wanted: Wanted, walked: Walked) -> None:
-    if value is None or (isinstance(value, str) and not value and not (wanted.strict and name in wanted.whole)):
+    if value is None or (
+        isinstance(value, str) and not value and not (wanted.strict and name in wanted.whole)
+    ):
         return
     number = isinstance(value, _Number)
     text = value if isinstance(value, str) else source
@@ -139,7 +148,9 @@ def _take(name: str, value: Any, source: str, wanted: Wanted, walked: Walked) ->
     if wrong:
         fault = f"{name} is {_short(source)}, not {wrong}."
     elif _UNPRINTABLE.search(text):
-        fault = f"{name} is {shown(_UNPRINTABLE.sub(chr(0xFFFD), text))}, with a NUL or bytes that are not UTF-8."
+        fault = (
+            f"{name} is {shown(_UNPRINTABLE.sub(chr(0xFFFD), text))}, with a NUL or bytes that are not UTF-8."
+        )
     else:
         walked.text[name] = text
         return
@@ -168,7 +179,9 @@ def _members(text: str) -> Iterator[tuple[str, str, Any, str]]:
             following = _space(text, end)
             mark = text[following : following + 1]
             if mark not in {",", "}"} or not mark:
-                raise _NotJsonError(f"The line is not JSON: there is no comma or brace at character {following + 1}.")
+                raise _NotJsonError(
+                    f"The line is not JSON: there is no comma or brace at character {following + 1}."
+                )
             yield key, text[at:name_end], value, text[start:end]
             at = following + 1
             if mark == "}":
@@ -180,9 +193,12 @@ def _members(text: str) -> Iterator[tuple[str, str, Any, str]]:
 
 def _string(text: str, at: int) -> tuple[str, int]:
     try:
-        return scanstring(text, at + 1, True)  # noqa: FBT003 the C function takes no keywords
+        name, end = _DECODER.raw_decode(text, at)
     except ValueError:
-        raise _NotJsonError(f"The line is not JSON: the text at character {at + 1} does not end well.") from None
+        raise _NotJsonError(
+            f"The line is not JSON: the text at character {at + 1} does not end well."
+        ) from None
+    return str(name), end
 
 
 def _value(text: str, at: int, key: str) -> tuple[Any, int]:
@@ -191,7 +207,9 @@ def _value(text: str, at: int, key: str) -> tuple[Any, int]:
     except _NotJsonError as error:
         raise _NotJsonError(f"{shown(key)} holds {error}.") from None
     except (ValueError, RecursionError):
-        raise _NotJsonError(f"The line is not JSON: the value of {shown(key)} cannot be read, at character {at + 1}.") from None
+        raise _NotJsonError(
+            f"The line is not JSON: the value of {shown(key)} cannot be read, at character {at + 1}."
+        ) from None
 
 
 def _number(token: str) -> _Number:
@@ -236,7 +254,12 @@ def _short(source: str) -> str:
 def _repaired(source: str) -> str:
     """JSON text that any reader takes: halves of surrogate pairs, written or from bad bytes, are replaced."""
     if "\\" in source:
-        source = _ESCAPE.sub(lambda e: "\\ufffd" if len(e[0]) == 6 and e[0][2] in "dD" and e[0][3] in "89abcdefABCDEF" else e[0], source)
+        source = _ESCAPE.sub(
+            lambda e: (
+                "\\ufffd" if len(e[0]) == 6 and e[0][2] in "dD" and e[0][3] in "89abcdefABCDEF" else e[0]
+            ),
+            source,
+        )
     return _SURROGATE.sub("\ufffd", source)
 
 

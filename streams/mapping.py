@@ -22,7 +22,15 @@ from streams import instants
 from streams.instants import Times
 
 TIMES = ("start_at", "answer_at", "end_at")
-TEXTS = ("call_id", "service_number", "caller_number", "caller_area", "answering_phone", "answer_rule", "recording_ref")
+TEXTS = (
+    "call_id",
+    "service_number",
+    "caller_number",
+    "caller_area",
+    "answering_phone",
+    "answer_rule",
+    "recording_ref",
+)
 COLUMNS = (*TEXTS[:4], *TIMES, "duration_s", *TEXTS[4:])
 """The columns of a call that a file may fill, in the order in which their faults are looked for."""
 
@@ -127,7 +135,22 @@ class _Reader:
 
     def mapping(self, name: str) -> Mapping:
         top = self._top
-        self._known("", top, ("format", "merge", "record_max_bytes", "empty", "csv", "call", "constants", "time", "duration", "bill_when"))
+        self._known(
+            "",
+            top,
+            (
+                "format",
+                "merge",
+                "record_max_bytes",
+                "empty",
+                "csv",
+                "call",
+                "constants",
+                "time",
+                "duration",
+                "bill_when",
+            ),
+        )
         kind = self._choice("format", top.get("format"), ("csv", "jsonl"))
         if kind == "jsonl" and "csv" in top:
             raise self._wrong("csv", "is of no use for JSON Lines", "leave the table out")
@@ -161,7 +184,9 @@ class _Reader:
         if missing:
             raise self._wrong(f"call.{missing[0]}", "is required", "say which field holds it")
         if "end_at" not in sources and "duration_s" not in sources:
-            raise self._wrong("call.end_at", "is required, unless duration_s is there", "say which field holds it")
+            raise self._wrong(
+                "call.end_at", "is required, unless duration_s is there", "say which field holds it"
+            )
         return sources
 
     def _source(self, key: str, value: Any, layout: Layout) -> Source:
@@ -200,23 +225,34 @@ class _Reader:
         header = self._choice("csv.header", table.get("header", "yes"), ("yes", "no", "maybe"))
         columns = self._texts("csv.columns", table.get("columns", []))
         if header != "yes" and not columns:
-            raise self._wrong("csv.columns", f'is required with header = "{header}"', "list the columns in their order")
+            raise self._wrong(
+                "csv.columns", f'is required with header = "{header}"', "list the columns in their order"
+            )
         if len(set(columns)) < len(columns):
             raise self._wrong("csv.columns", "names a column twice", "give each its own name")
-        encoding = self._choice("csv.encoding", str(table.get("encoding", "utf-8")).lower(), tuple(_ENCODINGS))
+        encoding = self._choice(
+            "csv.encoding", str(table.get("encoding", "utf-8")).lower(), tuple(_ENCODINGS)
+        )
         delimiter, quote = (
-            self._mark(f"csv.{key}", table.get(key, usual)) for key, usual in (("delimiter", ","), ("quote", '"'))
+            self._mark(f"csv.{key}", table.get(key, usual))
+            for key, usual in (("delimiter", ","), ("quote", '"'))
         )
         if delimiter == quote:
             raise self._wrong("csv.delimiter", "is the quote too", "give them different characters")
         if _ENCODINGS[encoding] == "gb18030" and max(delimiter, quote) >= b"0":
-            raise self._wrong("csv.delimiter", f"may be half of a character in {encoding}", "use a comma, a semicolon no more, or a tab")
+            raise self._wrong(
+                "csv.delimiter",
+                f"may be half of a character in {encoding}",
+                "use a comma, a semicolon no more, or a tab",
+            )
         return Layout(delimiter, quote, _ENCODINGS[encoding], header, columns)
 
     def _mark(self, key: str, value: Any) -> bytes:
         mark = self._text(key, value)
         if len(mark) != 1 or not mark.isascii() or mark.isalnum() or mark in "\r\n\0 -:.+":
-            raise self._wrong(key, f"is {mark!r}", "give one character, such as a comma, a semicolon, a tab or a bar")
+            raise self._wrong(
+                key, f"is {mark!r}", "give one character, such as a comma, a semicolon, a tab or a bar"
+            )
         return mark.encode()
 
     def _times(self, table: dict[str, Any]) -> Times:
@@ -237,7 +273,9 @@ class _Reader:
         try:
             return ZoneInfo(name)
         except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise self._wrong("time.zone", f'"{name}" is no time zone', "use a name such as Asia/Shanghai or UTC") from None
+            raise self._wrong(
+                "time.zone", f'"{name}" is no time zone', "use a name such as Asia/Shanghai or UTC"
+            ) from None
 
     def _unit(self, table: dict[str, Any]) -> str:
         self._known("duration", table, ("unit",))
@@ -268,7 +306,9 @@ class _Reader:
 
     def _choice(self, key: str, value: Any, known: tuple[str, ...]) -> str:
         if value not in known:
-            raise self._wrong(key, "is missing" if value is None else f"is {value!r}", f"use one of {', '.join(known)}")
+            raise self._wrong(
+                key, "is missing" if value is None else f"is {value!r}", f"use one of {', '.join(known)}"
+            )
         return str(value)
 
     def _text(self, key: str, value: Any) -> str:
@@ -294,4 +334,10 @@ def _is_whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-_ENCODINGS = {"utf-8": "utf-8", "gb18030": "gb18030", "gbk": "gb18030", "gb2312": "gb18030", "latin-1": "latin-1"}
+_ENCODINGS = {
+    "utf-8": "utf-8",
+    "gb18030": "gb18030",
+    "gbk": "gb18030",
+    "gb2312": "gb18030",
+    "latin-1": "latin-1",
+}

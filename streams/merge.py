@@ -123,7 +123,9 @@ class _Merging:
         answered = answer < _LATEST
         span = np.where(answered & (ended > _EARLIEST), ended - np.where(answered, answer, 0), 0)
         differs = answered & (np.abs(span - seconds * _SECOND_US) > _AGREES_US)
-        end = np.where(differs, np.where(answered, answer, 0) + np.minimum(seconds, 1 << 33) * _SECOND_US, ended)
+        end = np.where(
+            differs, np.where(answered, answer, 0) + np.minimum(seconds, 1 << 33) * _SECOND_US, ended
+        )
         columns = {name: self._rows[name].take(pa.array(self._first_begun())) for name in _OF_THE_FIRST}
         columns |= {name: self._rows[name].take(pa.array(self._chosen())) for name in _OF_THE_BILLED}
         columns["start_at"] = _instants(start, start < _LATEST)
@@ -177,7 +179,9 @@ class _Merging:
     def _extra(self, ended: Ints, differs: Flags) -> Any:
         kept = self._rows["extra"].take(pa.array(self._chosen())).to_pylist()
         found = []
-        for text, size, end, other in zip(kept, self._sizes.tolist(), ended.tolist(), differs.tolist(), strict=True):
+        for text, size, end, other in zip(
+            kept, self._sizes.tolist(), ended.tolist(), differs.tolist(), strict=True
+        ):
             own = f'"merged_rows":{size}'
             if other and end > _EARLIEST:
                 own += f',"ended_at":"{instant_text(_EPOCH + timedelta(microseconds=end))}"'
@@ -191,7 +195,9 @@ class _Merging:
         for begin, end in self._slices():
             bad = next((row for row in range(begin, end) if fault[row]), None)
             reasons.append(None if bad is None else fault[bad])
-            details.append(None if bad is None else f"Row {bad - begin + 1} of the call's {end - begin}: {detail[bad]}")
+            details.append(
+                None if bad is None else f"Row {bad - begin + 1} of the call's {end - begin}: {detail[bad]}"
+            )
         return pa.array(reasons, pa.string()), pa.array(details, pa.string())
 
 

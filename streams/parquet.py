@@ -131,7 +131,11 @@ def _records(batch: Any, first: int, mapping: Mapping) -> Any:
 def _instants(column: Any) -> Any:
     """A timestamp of any unit and zone -> UTC microseconds, finer fractions cut off; local times are Shanghai's."""
     unit, zone = column.type.unit, column.type.tz
-    micros = pc.cast(column, pa.timestamp("us", zone), safe=False) if unit == "ns" else column.cast(pa.timestamp("us", zone))
+    micros = (
+        pc.cast(column, pa.timestamp("us", zone), safe=False)
+        if unit == "ns"
+        else column.cast(pa.timestamp("us", zone))
+    )
     micros = micros.cast(pa.int64())
     return (micros if zone else pc.subtract(micros, SHANGHAI_OFFSET_US)).cast(INSTANT)
 
@@ -142,6 +146,8 @@ def _json(column: Any) -> Any:
         return json_text.quoted(column.cast(pa.string()))
     if pa.types.is_integer(column.type) or pa.types.is_boolean(column.type):
         return column.cast(pa.string())
-    found = [None if value is None else json.dumps(value, default=str, ensure_ascii=False) for value in column.to_pylist()]
+    found = [
+        None if value is None else json.dumps(value, default=str, ensure_ascii=False)
+        for value in column.to_pylist()
+    ]
     return pa.array(found, pa.string())
-

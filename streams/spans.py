@@ -64,6 +64,11 @@ def is_utf8(buffer: Any) -> bool:
     return True
 
 
+def places(flags: Any) -> Ints:
+    """Where a boolean array is true; null is not."""
+    return np.flatnonzero(pc.fill_null(flags, fill_value=False).to_numpy(zero_copy_only=False))
+
+
 def put(column: Any, rows: Ints, values: list[Any]) -> Any:
     """The column with `values` in place of what stood at `rows` (ascending)."""
     if not len(rows):

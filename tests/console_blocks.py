@@ -92,6 +92,7 @@ class Shell:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.code = 0
+        (folder / "rating").symlink_to(ROOT / "rating")
         program = folder / ".bin" / "fentan"
         program.parent.mkdir(exist_ok=True)
         program.write_text(
@@ -107,8 +108,13 @@ class Shell:
             shown, self.code = f"{self.code}\n", 0
             return shown
         words = shlex.split(command, comments=True)
+        if words[0] == "export":
+            self.environ.update(word.split("=", 1) for word in words[1:])
+            return ""
         if words[0] == "fentan" and not {"|", ">", "<", "&&", "||", "&"} & set(words):
-            result = CliRunner().invoke(fentan.main, words[1:], prog_name="fentan", catch_exceptions=False)
+            result = CliRunner().invoke(
+                fentan.main, words[1:], prog_name="fentan", env=self.environ, catch_exceptions=False
+            )
             self.code = result.exit_code
             return result.output
         done = subprocess.run(
