@@ -125,18 +125,14 @@ INSTANT = Parsed("time", parse_instant)
 MONTH = Parsed("month", parse_month)
 FILE = click.Path(path_type=Path)
 session_of = click.make_pass_decorator(Session)
-format_option = click.option("--format", "form", type=click.Choice(["table", "csv", "json"]), default="table")
-
-
-@click.group(cls=Fentan, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option(
-    "--home",
-    type=FILE,
-    envvar="FENTAN_HOME",
-    default=Path("fentan-data"),
-    show_default=True,
-    help="The ledger's folder.",
+FORM = click.Choice(["table", "csv", "json"])
+format_option = click.option(
+    "--format", "form", type=FORM, default="table", help="For people, sheets, programs."
 )
+
+
+@click.group(cls=Fentan, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.option("--home", type=FILE, envvar="FENTAN_HOME", default="fentan-data", help="The ledger's folder.")
 @click.option("--now", type=INSTANT, help="The time to work at instead of the clock's (RFC 3339).")
 @click.version_option(package_name="fentan", prog_name="fentan")
 @click.pass_context
@@ -152,7 +148,7 @@ def main(ctx: click.Context, home: Path, now: datetime | None) -> None:
 @click.option("--catalogue", type=FILE, help="A price book of your own (TOML).")
 @session_of
 def init(session: Session, catalogue: Path | None) -> None:
-    """Makes a new home, or gives an old one another price book."""
+    """Makes a ledger, or gives one another price book."""
     from ledger.home import Home
     from rating import price_book
 
@@ -173,38 +169,26 @@ def init(session: Session, catalogue: Path | None) -> None:
 
 
 @main.command()
-@click.option("--calls", default=300_000, show_default=True, help="How many calls.")
-@click.option("--months", default=3, show_default=True, help="How many months.")
-@click.option("--seed", default=400, show_default=True, help="Another seed makes another town.")
-@click.option("--out", "folder", type=FILE, default=Path("fentan-demo"), show_default=True)
+@click.option("--calls", default=300_000, help="How many calls.")
+@click.option("--months", default=3, help="How many months.")
+@click.option("--seed", default=400, help="Another seed makes another town.")
+@click.option("--out", "folder", type=FILE, default="fentan-demo", help="Replaces an earlier demo there.")
 @session_of
 def demo(session: Session, calls: int, months: int, seed: int, folder: Path) -> None:
-    """Bills a make-believe town from its first command to the last statement, and shows the results."""
-    import shutil
+    """Bills a make-believe town of providers, customers and calls.
 
+    From its first command to the last statement; shows what happened and where the results are.
+    """
+    from rating.calendar import month_of, next_month
     from reports.statements import issue
-
-    from ledger.home import Home
-    from rating import price_book
-    from rating.calendar import month_of, next_month, start_of_month
     from reports.town_story import tell, tell_counts
-    from streams.town import make_town
-    from streams.town_run import run_town
+    from streams.town_run import found_town, run_town
 
-    marker = folder / ".fentan-demo"
-    if folder.exists() and any(folder.iterdir()) and not marker.exists():
-        raise click.UsageError(f"{folder} is not a demo's folder and not empty: name another with --out.")
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    marker.touch()
     last = next_month(month_of(session.clock()), -1)
     try:
-        town = make_town(folder / "town", calls=calls, months=months, seed=seed, last_month=last)
+        town, home = found_town(folder, calls=calls, months=months, seed=seed, last_month=last)
     except ValueError as error:
         raise click.UsageError(f"{error}.") from None
-    home = Home.create(
-        folder / "home", price_book.default_text(), "default.toml", start_of_month(town.months[0].month)
-    )
     with progress(err, "billing the town") as done:
         run = run_town(home, town, done)
     home.keep_snapshot(always=True)
@@ -213,13 +197,11 @@ def demo(session: Session, calls: int, months: int, seed: int, folder: Path) -> 
     issued = 0
     for month in town.months:
         with progress(err, f"statements {month.month}", unit="statements") as done:
-            issued += issue(
-                folder / "home", month.month, folder / "statements", None, None, "zh", done
-            ).written
-    tell(folder / "home", session.clock(), out)
+            issued += issue(home.folder, month.month, folder / "statements", None, None, "zh", done).written
+    tell(home.folder, session.clock(), out)
     say(
-        f"\n{issued:,} statements (PDF, JSON, CSV) in {folder / 'statements'}, the ledger in {folder / 'home'}.",
-        f'Go on with: fentan --home {folder / "home"} sql "SELECT * FROM customer_balances ORDER BY balance"',
+        f"\n{issued:,} statements (PDF, JSON, CSV) in {folder / 'statements'}, the ledger in {home.folder}.",
+        f'Go on with: fentan --home {home.folder} sql "SELECT * FROM customer_balances ORDER BY balance"',
     )
 
 
@@ -231,7 +213,11 @@ def demo(session: Session, calls: int, months: int, seed: int, folder: Path) -> 
 @format_option
 @session_of
 def submit(session: Session, file: Path, form: str) -> None:
-    """Sends business commands (JSON Lines); every line gets an answer. `-` reads standard input."""
+    """Sends business commands; every line gets an answer.
+
+    FILE has one JSON object a line (JSON Lines); `-` reads standard input. What a rule refuses, or what cannot be
+    read, is said, and all else is done. Lines of a file that were sent before are not sent again.
+    """
     from reports.said import answers_table, said_of_answers
     from streams.spool import submit_file, submit_stdin
 
@@ -257,13 +243,17 @@ def submit(session: Session, file: Path, form: str) -> None:
 
 @main.command()
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
-@click.option("--format", "format_name", default="auto", show_default=True,
+@click.option("--format", "format_name", default="auto",
               help="auto, jsonl, csv, parquet, freeswitch, asterisk, asterisk_custom, or a mapping's TOML file.")  # fmt: skip
 @click.option("--follow", is_flag=True, help="Goes on with what appears or is appended, until interrupted.")
 @click.option("--strict", is_flag=True, help="Exit 1 if a record was rejected.")
 @session_of
 def ingest(session: Session, file: Path, format_name: str, follow: bool, strict: bool) -> None:
-    """Takes call records into the ledger; naming a file twice adds nothing twice. `-` reads standard input."""
+    """Takes call records into the ledger, each exactly once.
+
+    FILE is a file, a folder of files, or `-` for standard input. Naming a file twice adds nothing twice: it is known
+    by its content. A file that grew goes on where it ended.
+    """
     from reports.said import said_of_calls
     from streams import spool
 
@@ -292,7 +282,7 @@ def _until_interrupted() -> Callable[[], bool]:
 @click.option("--reason", help="Only rejects with this reason.")
 @session_of
 def retry(session: Session, reason: str | None) -> None:
-    """Tries rejected records again, after their cause was mended."""
+    """Tries rejected call records again, once their cause is mended."""
     from ledger.retry import retry as try_again
     from rating.reasons import Reason
     from reports.said import said_of_retry
@@ -310,7 +300,11 @@ def retry(session: Session, reason: str | None) -> None:
 @click.argument("month", type=MONTH)
 @session_of
 def close(session: Session, month: str) -> None:
-    """Closes a month, and every open month before it: top-ups, settlement, credit that ends."""
+    """Closes a month, and every open month before it.
+
+    Numbers below their minimum are topped up, usage is settled from call credit and then from cash, and credit ends
+    where its period does. Closing a month again does nothing.
+    """
     from ledger.months import close as close_months
     from reports.explain_words import counted
 
@@ -329,12 +323,15 @@ def close(session: Session, month: str) -> None:
 @click.option("--customer", help="Only this customer's.")
 @click.option("--provider", help="Only this provider's.")
 @click.option("--out", "folder", type=FILE, help="Where to; by default `statements` in the home.")
-@click.option("--lang", type=click.Choice(["zh", "en"]), default="zh", show_default=True)
+@click.option("--lang", type=click.Choice(["zh", "en"]), default="zh", help="Chinese or English.")
 @session_of
 def statements(
     session: Session, month: str, customer: str | None, provider: str | None, folder: Path | None, lang: str
 ) -> None:
-    """Writes a closed month's statements: PDF, JSON and CSV for each customer and provider."""
+    """Writes a closed month's statements as PDF, JSON and CSV.
+
+    One for each customer and each provider. What was issued once stays as it is, byte by byte.
+    """
     from reports.statements import issue
 
     with progress(err, f"statements {month}", unit="statements") as done:
@@ -354,17 +351,18 @@ def statements(
 
 @main.command()
 @click.argument("statement", required=False)
-@click.option(
-    "--file", type=click.File(encoding="utf-8", errors="replace"), help="Reads the statement from a file."
-)
-@click.option("--as-of", help="An earlier version of the ledger, or a time.")
-@click.option("--timeout", default=60, show_default=True, help="Seconds before a statement is stopped.")
+@click.option("--file", type=click.File(encoding="utf-8", errors="replace"), help="Holds the statement.")
+@click.option("--as-of", help="A version of the table of calls, or a time.")
+@click.option("--timeout", default=60, help="Seconds before a statement is stopped.")
 @format_option
 @session_of
 def sql(
     session: Session, statement: str | None, file: TextIO | None, as_of: str | None, timeout: int, form: str
 ) -> None:
-    """Asks the ledger anything: one SELECT, in DuckDB's SQL."""
+    """Asks the ledger anything: one SELECT, in DuckDB's SQL.
+
+    SHOW TABLES lists the views, DESCRIBE tells what their columns mean. Nothing can be written.
+    """
     from reports.ask import ask
 
     if (statement is None) == (file is None):
@@ -404,7 +402,7 @@ def alerts(session: Session, form: str) -> None:
 @format_option
 @session_of
 def call(session: Session, call_id: str, form: str) -> None:
-    """How one call was charged, and everything else that came under its id."""
+    """How one call was charged, and what else came under its id."""
     from reports.explain import explain_call
 
     _print_lines(explain_call(session.home, call_id, session.clock()), form)
@@ -415,7 +413,10 @@ def call(session: Session, call_id: str, form: str) -> None:
 @format_option
 @session_of
 def explain(session: Session, name: str, form: str) -> None:
-    """How a posting or a statement's line came to be: input, rules, arithmetic."""
+    """How an amount came to be: input, rules, arithmetic.
+
+    NAME is a posting (812-1), a line of a statement (its line_id), a command's id or a call's.
+    """
     from reports.explain import explain as explain_one
 
     _print_lines(explain_one(session.home, name, session.clock()), form)
@@ -427,7 +428,7 @@ def explain(session: Session, name: str, form: str) -> None:
 @main.command()
 @session_of
 def verify(session: Session) -> None:
-    """Checks every invariant over the whole ledger, and both hash chains."""
+    """Checks the whole ledger: every invariant, both hash chains."""
     from ledger.home import Home
     from ledger.verify import verify as check
 
@@ -443,7 +444,7 @@ def verify(session: Session) -> None:
 @click.option("--into", type=FILE, required=True, help="An empty folder for the rebuilt ledger.")
 @session_of
 def replay(session: Session, into: Path) -> None:
-    """Rebuilds the ledger from its facts and says whether it is identical."""
+    """Rebuilds the ledger from its facts and compares the two."""
     from ledger.home import Home
     from ledger.replay import replay as rebuild
 
@@ -460,7 +461,7 @@ def replay(session: Session, into: Path) -> None:
 @main.command()
 @session_of
 def maintain(session: Session) -> None:
-    """Compacts and sorts files, writes checkpoints, removes orphans."""
+    """Merges and sorts files, removes what nobody needs."""
     from ledger.home import Home
     from ledger.maintain import maintain as tidy
     from reports.said import said_of_maintenance

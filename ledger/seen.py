@@ -18,7 +18,7 @@ import json
 import os
 import secrets
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -52,7 +52,9 @@ if TYPE_CHECKING:
 __all__ = ["Seen", "first_in_batch"]
 
 _FORM = 1
-_TAIL = 500_000
+_TAIL = 500_000  # entries in memory, sorted after each batch
+_HEAP = 2_000_000  # and unsorted, while nobody asks: then they are sorted once
+_WORTH_KEEPING = 50_000  # rows read from the ledger that the next `open` should not read again
 _NO_MONTH = -1
 
 
@@ -69,6 +71,7 @@ class Seen:
     _published: set[str]  # names of the runs that the index on disk names
     _spilled: bool  # there are runs that it does not name
     _tail: Tail  # what was added last, by hash
+    _heap: list[Tail]  # what was added since, as it came
 
     def __init__(self, folder: Path, window_months: int | None) -> None:
         """Not for callers: use `open`."""
@@ -92,7 +95,7 @@ class Seen:
         return seen
 
     def __len__(self) -> int:
-        return sum(run.count for run in self._runs) + len(self._tail[0])
+        return sum(run.count for run in self._runs) + len(self._settled()[0])
 
     # -- asking
 
@@ -108,7 +111,7 @@ class Seen:
         needles = hashes[order]
         for run in self._runs:
             run.search(needles, found)
-        hashes, seqs, _ = self._tail
+        hashes, seqs, _ = self._settled()
         if len(hashes):
             note(found, np.arange(len(needles)), *match(hashes, seqs, needles))
         result = np.empty_like(found)
@@ -119,7 +122,7 @@ class Seen:
         """Every seq whose id has the same hash as this one, ascending: for the day two ids share one."""
         needle = self.hashes(pa.array([an_id]))[0]
         seqs: set[int] = set()
-        for hashes, of in [(r.hashes, r.seqs) for r in self._runs] + [self._tail[:2]]:
+        for hashes, of in [(r.hashes, r.seqs) for r in self._runs] + [self._settled()[:2]]:
             first, last = np.searchsorted(hashes, needle, "left"), np.searchsorted(hashes, needle, "right")
             seqs.update(of[first:last].tolist())
         return sorted(seqs)
@@ -153,13 +156,14 @@ class Seen:
         self._proven = True
         columns = ["seq", "outcome", id_column, *([month_column] if month_column else [])]
         while self.next_seq < log.next_seq:
+            behind = log.next_seq - self.next_seq
             for rows in log.read_batches_since(self.next_seq, columns, ordered=False):
                 charged = rows.filter(pc.equal(rows.column("outcome"), outcome))
                 months = charged.column(month_column) if month_column else None
                 self._put(charged.column(id_column), charged.column("seq"), months)
             self.next_seq, self._head = log.next_seq, log.head
-            if self._spilled:
-                self.publish()  # may find an index of another process that is not as far
+            if self._spilled or behind > _WORTH_KEEPING:
+                self.publish()
 
     def publish(self) -> None:
         """Writes what is in memory to disk, so that the next `open` need not read it from the ledger again.
@@ -178,7 +182,7 @@ class Seen:
                     return
                 if index["seed"] != self._seed:  # begun anew by somebody: ours is further, but cannot be joined to it
                     return
-                hashes, seqs, codes = self._tail
+                hashes, seqs, codes = self._settled()
                 late = seqs >= index["next_seq"]
                 keep, head, tail = self.next_seq, self._head, (hashes[late], seqs[late], codes[late])
                 self._take_over(index)
@@ -202,7 +206,7 @@ class Seen:
         self._seed, self._generation, self._spilled = seed, "", False
         self._runs = []
         self._published = set()
-        self._tail = (np.empty(0, np.uint64), np.empty(0, np.int64), np.empty(0, np.int32))
+        self._tail, self._heap = (np.empty(0, np.uint64), np.empty(0, np.int64), np.empty(0, np.int32)), []
 
     def _put(self, ids: Any, seqs: Any, months: Any) -> int:
         """Adds entries without moving next_seq, for rows may come in any order; gives the greatest seq."""
@@ -211,25 +215,34 @@ class Seen:
             return -1
         numbers = seqs if isinstance(seqs, np.ndarray) else seqs.to_numpy()
         codes = _month_codes(months) if months is not None else np.full(len(hashes), _NO_MONTH, dtype=np.int32)
-        order = np.argsort(hashes, kind="stable")
-        joined = (np.concatenate((self._tail[0], hashes[order])), np.concatenate((self._tail[1], numbers[order])),
-                  np.concatenate((self._tail[2], codes[order])))
-        merged = np.argsort(joined[0], kind="stable")  # quick, for it merges two sorted halves
-        self._tail = (joined[0][merged], joined[1][merged], joined[2][merged])
-        if len(merged) >= _TAIL:
+        self._heap.append((hashes, numbers, codes))
+        if len(self._tail[0]) >= _TAIL or sum(len(part[0]) for part in self._heap) >= _HEAP:
             self._spill()
         return int(numbers.max())
 
+    def _settled(self) -> Tail:
+        """The tail with all that was added, by hash; equal hashes in the order in which they came."""
+        if self._heap:
+            fresh = _by_hash(_joined(self._heap), "quicksort")  # four times as quick as a stable sort
+            if (fresh[0][1:] == fresh[0][:-1]).any():
+                fresh = _by_hash(_joined(self._heap), "stable")
+            # two sorted halves, which a stable sort only merges
+            self._tail, self._heap = _by_hash(_joined([self._tail, fresh]), "stable"), []
+        return self._tail
+
     def _spill(self) -> None:
         """The tail becomes a run for each of its months; runs that are about equally large become one."""
-        hashes, seqs, codes = self._tail
-        for code in np.unique(codes).tolist():
-            rows = slice(None) if len(codes) and (codes == code).all() else codes == code
-            part = (hashes[rows], seqs[rows])
-            self._runs.append(write_run(self.folder, code, iter([part]), len(part[0])))
-            self._merge(code)
+        hashes, seqs, codes = self._settled()
+        if len(codes):
+            one = int(codes[0])
+            months = [one] if (codes == one).all() else np.unique(codes).tolist()
+            for code in months:
+                rows = slice(None) if len(months) == 1 else codes == code
+                part = (hashes[rows], seqs[rows])
+                self._runs.append(write_run(self.folder, code, iter([part]), len(part[0])))
+                self._merge(code)
+            self._spilled = True
         self._tail = (hashes[:0], seqs[:0], codes[:0])
-        self._spilled = True
 
     def _merge(self, month: int) -> None:
         """Keeps a month's runs each more than twice as large as the next, so that n entries make log n runs."""
@@ -302,6 +315,16 @@ class Seen:
                 path.unlink(missing_ok=True)
         self._empty(secrets.randbits(64))
         self._write_index()
+
+
+def _by_hash(part: Tail, kind: Literal["quicksort", "stable"]) -> Tail:
+    order = np.argsort(part[0], kind=kind)
+    return part[0][order], part[1][order], part[2][order]
+
+
+def _joined(parts: list[Tail]) -> Tail:
+    return (np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts]),
+            np.concatenate([part[2] for part in parts]))
 
 
 def _month_codes(months: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.int32]:

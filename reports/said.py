@@ -47,7 +47,8 @@ def said_of_calls(files: int, known_files: int, counts: Mapping[str, int]) -> li
 
     `counts` are rows by outcome and by reason; `known_files` had nothing that the ledger did not hold.
     """
-    lines = [f"Nothing new in {known_files:,} of {counted(files, 'file')}."] if known_files else []
+    some = "" if known_files == files else f"{known_files:,} of "
+    lines = [f"Nothing new in {some}{counted(files, 'file')}."] if known_files else []
     records = sum(counts.get(outcome, 0) for outcome in _OF_CALLS)
     if records:
         told = ", ".join(f"{counts.get(outcome, 0):,} {outcome}" for outcome in _OF_CALLS)

@@ -51,7 +51,7 @@ class Book:
         self._rows(table, heading)
 
     def _rows(self, table: Table, heading: int) -> None:
-        frame, continued = table.frame(), False
+        frame, continued = table.frame(), ""
         pending = [(run, 0) for run in reversed(table.runs)]
         while pending:
             room = (self._left - heading) // table.row_height
@@ -71,6 +71,6 @@ class Book:
             if parts:
                 height = heading + used * table.row_height
                 self.add("rows", height, **frame, name=table.name, continued=continued, parts=parts)
-                continued = True
+                continued = table.continued
             if pending:
                 self.new_page()

@@ -39,7 +39,7 @@ def detail_tables(part: CustomerPart, language: str) -> Iterator[Table]:
 def _table(calls: pa.Table, language: str, *, late: bool) -> Table:
     """The rows of n calls and their sum. The date stands where a day begins, with a line above."""
     said = words(language)
-    table = Table(_columns(language, late), size=80, row_height=115)
+    table = Table(_columns(language, late), continued=said["continued"], size=80, row_height=115)
     local = calls["start_at"].cast(pa.int64()).to_numpy() + SHANGHAI_OFFSET_US
     day, of_day = np.divmod(local, _DAY_US)
     fees, rates = from_decimal_array(calls["owner_fee"]), from_decimal_array(calls["rate"])

@@ -57,7 +57,6 @@ def pages(statement: Statement, language: str = "zh") -> dict[str, Any]:
         "issuer": issuer,
         "running": f"{text.fit(head.party.name, _RUNNING_EMS)}  ·  {_month(head.month, language)}",
         "number": text.printable(head.number),
-        "continued": said["continued"],
         "pages": [
             {"foot": said["page"].format(page=at, pages=count), "blocks": blocks}
             for at, blocks in enumerate(book.pages, 1)
@@ -84,7 +83,7 @@ def _add_heading(book: Book, statement: Statement, language: str) -> None:
     facts = [(label, text.fit(value, _FACT_EMS)) for label, value in _facts(statement, language)]
     book.add(
         "parties",
-        max(len(name) * _LINE, len(facts) * _FACT_LINE) + 140,
+        max(len(name) * _LINE, len(facts) * _FACT_LINE) + 20,
         name="\n".join(name),
         labels="\n".join(label for label, _ in facts),
         values="\n".join(value for _, value in facts),

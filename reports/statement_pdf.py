@@ -8,7 +8,6 @@ and as only that file changes from one statement to the next, Typst keeps the la
 from __future__ import annotations
 
 import json
-import shutil
 import tempfile
 from importlib.resources import files
 from importlib.util import find_spec
@@ -21,8 +20,8 @@ import typst
 from reports.statement import Statement
 from reports.statement_pages import pages
 
-_TEMPLATE = "statement.typ"
-_DATA = "statement.json"
+_TEMPLATE, _MAIN, _DATA = "statement.typ", "main.typ", "statement.json"
+_SOURCE = f'#import "{_TEMPLATE}": statement\n#statement(json("{_DATA}"))\n'
 _FONT_PACKAGE = "justmytype_intl_cjk"
 _FONT_FOLDERS = ("notosanssc", "notosansjp", "notosanskr")  # Chinese; kana and hangul where a name has them
 
@@ -33,11 +32,11 @@ class Typesetter:
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="fentan-")
         root = Path(self._folder.name)
-        template = root / _TEMPLATE
-        template.write_bytes(files("reports").joinpath(_TEMPLATE).read_bytes())
+        (root / _TEMPLATE).write_bytes(files("reports").joinpath(_TEMPLATE).read_bytes())
+        (root / _MAIN).write_text(_SOURCE, encoding="utf-8")
         self._data = root / _DATA
         self._compiler = typst.Compiler(
-            template, root=root, font_paths=_fonts(), ignore_system_fonts=True, package_path=root
+            root / _MAIN, root=root, font_paths=_fonts(), ignore_system_fonts=True, package_path=root
         )
 
     def pdf(self, statement: Statement, language: str = "zh") -> bytes:

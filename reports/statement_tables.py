@@ -63,12 +63,16 @@ class Rows:
 
 @dataclass(slots=True)
 class Table:
-    """Runs of rows below one heading, which a new page repeats. `name` is repeated with it, `title` is not."""
+    """Runs of rows below one heading, which a new page repeats. `title` and `note` stand before the first.
+
+    `name` is repeated with the heading, followed by `continued`.
+    """
 
     columns: Sequence[Column]
     title: str = ""
     note: str = ""
     name: str = ""
+    continued: str = ""
     size: int = 85
     row_height: int = 150
     runs: list[Rows] = field(default_factory=list)

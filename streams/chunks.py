@@ -91,13 +91,14 @@ class Reader:
 
     def _pass_over(self, block_bytes: int) -> Piece | None:
         """Go on behind the line that the tail begins; None if it has no end yet and may get one."""
-        head, start = self.tail[:RAW_MAX_BYTES], self.at
+        head, start = b"", self.at
         digest, length, last = self.digest.copy(), 0, b""
         part = self.tail
         while True:
             end = part.find(b"\n")
             line = part if end < 0 else part[:end]
             length += len(line)
+            head += line[: RAW_MAX_BYTES - len(head)]
             last = line[-1:] or last
             digest.update(part if end < 0 else part[: end + 1])
             if end >= 0:

@@ -16,6 +16,9 @@ from streams.mapping import FormatError, Mapping
 from streams.rows import RAW_MAX_BYTES, Fault, Rows, too_long, unreadable
 from streams.spans import Flags, Ints, cut, put
 
+_MORE_COLUMNS = 10
+"""Where columns go by their place, a template may have some more at the end; two rows run together have others."""
+
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -28,7 +31,7 @@ class Delimited:
         self._limit = mapping.record_max_bytes
         self._fields = mapping.fields()
         self._columns: list[str] = []
-        self._least = 0
+        self._least = self._most = 0
         self._place: dict[str, int] = {}
 
     def begin(self, head: bytes, *, final: bool) -> int | None:
@@ -97,12 +100,13 @@ class Delimited:
             if places:
                 self._place[name] = places[0]
         self._columns = columns
-        exactly = self._layout.header == "yes"
-        needed = [self._place[name] + 1 for name in self._fields if name not in optional]
-        self._least = len(columns) if exactly else max(needed)
+        self._least = self._most = len(columns)
+        if self._layout.header != "yes":
+            self._least = max(self._place[name] + 1 for name in self._fields if name not in optional)
+            self._most = max(self._least, min(len(columns) + _MORE_COLUMNS, 2 * len(columns) - 2))
 
     def _fits(self, cells: int) -> bool:
-        return cells == self._least if self._layout.header == "yes" else cells >= self._least
+        return self._least <= cells <= self._most
 
     def _exact(
         self, block: bytes, lines: _Lines, dirty: Ints, *, final: bool
@@ -165,12 +169,10 @@ class Delimited:
         return begin + len(block[begin : record.end].rstrip(b"\r\n"))
 
     def _ragged(self, counts: Ints, faults: dict[int, Fault]) -> None:
-        wrong = counts != self._least if self._layout.header == "yes" else counts < self._least
-        least = "" if self._layout.header == "yes" else "at least "
-        for row in np.flatnonzero(wrong).tolist():
-            sentence = f"The row has {counts[row]} columns, not {least}{self._least}."
-            faults.setdefault(row, unreadable(sentence))
-            if counts[row] > self._least:
+        for row in np.flatnonzero((counts < self._least) | (counts > self._most)).tolist():
+            wanted = str(self._least) if self._least == self._most else f"{self._least} to {self._most}"
+            faults.setdefault(row, unreadable(f"The row has {counts[row]} columns, not {wanted}."))
+            if counts[row] > self._most:
                 counts[row] = 0  # nobody knows which cell is one too many, so none is trusted
 
     def _extra(self, table: _Cells, decoded: CellText, count: int, width: int) -> Any:

@@ -103,7 +103,8 @@ def _instant(parts: dict[str, str | None], zone: tzinfo) -> int | None:
     year, month, day, hour, minute, second = (int(parts.get(name) or "0") for name in "YmdHMS")
     try:
         local = datetime(year, month, day, hour, minute, second, tzinfo=_zone(parts.get("z")) or zone)
-        return (local - _EPOCH) // timedelta(microseconds=1) + _fraction_us(parts.get("f"))
+        whole = local.astimezone(UTC) - _EPOCH  # overflows where no reader could show it
+        return whole // timedelta(microseconds=1) + _fraction_us(parts.get("f"))
     except (ValueError, OverflowError):
         return None
 

@@ -19,17 +19,23 @@ def objects(names: Sequence[str], columns: Sequence[Any], count: int, bare: Sequ
     bare: names whose columns are JSON text already
     """
     parts = [
-        pc.binary_join_element_wise(
-            f"{json.dumps(name, ensure_ascii=False)}:", column if name in bare else quoted(column), ""
+        pc.fill_null(
+            pc.binary_join_element_wise(f",{key_text(name)}", column if name in bare else quoted(column), ""),
+            "",
         )
         for name, column in zip(names, columns, strict=True)
         if column.null_count < count
     ]
     if not parts:
         return pa.nulls(count, pa.string())
-    inside = pc.binary_join_element_wise(*parts, ",", null_handling="skip")
-    whole = pc.binary_join_element_wise("{", inside, "}", "")
+    inside = pc.binary_join_element_wise(*parts, "")
+    whole = pc.binary_join_element_wise(pc.utf8_replace_slice(inside, 0, 1, "{"), "}", "")
     return pc.if_else(pc.equal(inside, ""), None, whole)
+
+
+def key_text(name: str) -> str:
+    """A field's name as JSON writes it, with its colon."""
+    return json.dumps(name, ensure_ascii=False) + ":"
 
 
 def quoted(column: Any) -> Any:

@@ -212,13 +212,13 @@ class _Reader:
     def _expression(self, key: str, value: Any) -> str:
         pattern = self._text(key, value)
         try:
-            groups = re.compile(pattern).groupindex
-            pc.extract_regex(pa.array([""]), pattern)
+            groups = re.compile(pattern)
+            if groups.groups == 1 and "value" in groups.groupindex:
+                pc.extract_regex(pa.array([""]), pattern)
+                return pattern
         except (re.error, pa.ArrowInvalid) as error:
             raise self._wrong(key, f"is no expression: {error}", "correct it") from None
-        if list(groups) != ["value"]:
-            raise self._wrong(key, "needs one group named value", 'write it like "/(?P<value>[0-9]+)-"')
-        return pattern
+        raise self._wrong(key, "needs one group named value", 'write it like "/(?P<value>[0-9]+)-"')
 
     def _layout(self, table: dict[str, Any]) -> Layout:
         self._known("csv", table, ("delimiter", "quote", "encoding", "header", "columns"))
@@ -239,11 +239,11 @@ class _Reader:
         )
         if delimiter == quote:
             raise self._wrong("csv.delimiter", "is the quote too", "give them different characters")
-        if _ENCODINGS[encoding] == "gb18030" and max(delimiter, quote) >= b"0":
+        if _ENCODINGS[encoding] == "gb18030" and max(delimiter, quote) >= b"@":
             raise self._wrong(
                 "csv.delimiter",
                 f"may be half of a character in {encoding}",
-                "use a comma, a semicolon no more, or a tab",
+                "use a comma, a semicolon or a tab",
             )
         return Layout(delimiter, quote, _ENCODINGS[encoding], header, columns)
 

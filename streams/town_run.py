@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from ledger.home import Home
 from ledger.months import close
 from ledger.submit import Answer
+from rating import price_book
 from rating.calendar import end_of_month, start_of_month
 from streams import spool
-from streams.town import CallFile, Town
+from streams.town import CallFile, Town, make_town
 
 CLOSES_AFTER = timedelta(hours=3)
 """A month is closed so long after its end: its last file has arrived by then."""
@@ -27,9 +30,28 @@ class Run:
     refusals: list[Answer] = field(default_factory=list)
 
 
+def found_town(folder: Path, *, calls: int, months: int, seed: int, last_month: str) -> tuple[Town, Home]:
+    """A town's files in `folder`/town and an empty ledger in `folder`/home; an earlier demo there is replaced.
+
+    Raises CannotRead if the folder holds something else, ValueError for a town that cannot be made.
+    """
+    marker = folder / ".fentan-demo"
+    if folder.exists() and any(folder.iterdir()) and not marker.exists():
+        raise spool.CannotRead(f"{folder} is not empty and not a demo's: name another folder with --out.")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    marker.touch()
+    town = make_town(folder / "town", calls=calls, months=months, seed=seed, last_month=last_month)
+    begins_at = start_of_month(town.months[0].month)
+    return town, Home.create(folder / "home", price_book.default_text(), "default.toml", begins_at)
+
+
 def run_town(home: Home, town: Town, progress: Callable[[int, int, int], None]) -> Run:
     """Submits, ingests and closes month after month; each file at the time at which it arrives."""
-    run, total = Run(), town.late.records + sum(one.records for month in town.months for one in month.call_files)
+    run, total = (
+        Run(),
+        town.late.records + sum(one.records for month in town.months for one in month.call_files),
+    )
     waiting = [town.late]
 
     def heard(answer: Answer) -> None:

@@ -44,7 +44,7 @@ ROWS = """
 
 def play(world: World, when: str, what: str, given: str = "") -> None:
     """One thing that happens, as a row of tests/scenarios."""
-    world.play(Row(0, when, what, given, ""))
+    world.play(Row(world.lines, when, what, given, ""))
 
 
 def billed_ledger(folder: Path) -> World:

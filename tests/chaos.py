@@ -50,10 +50,10 @@ class Chaos:
 
     def disturbed(self, home: Path, arguments: list[str], most: int) -> None:
         """Starts a command, kills it at a random moment, at most `most` times, then lets it end."""
-        for _ in range(self.rng.randint(0, most)):
+        for _ in range(self.rng.randint(most // 2, most)):
             running = _start(home, arguments)
             try:
-                running.wait(self.rng.uniform(0.25, 1.0) * self.usual_s[arguments[2]])
+                running.wait(self.rng.uniform(0.4, 1.0) * self.usual_s[arguments[2]])
             except subprocess.TimeoutExpired:
                 os.killpg(running.pid, signal.SIGKILL)
                 running.wait()
@@ -80,14 +80,13 @@ def _finished(running: subprocess.Popen[bytes]) -> None:
 
 
 def commands(town: Town) -> Iterator[list[str]]:
-    """What bills the town: every command at the time at which it would have been given."""
+    """What bills the town, a month's files with one command: the late ones after their month's close."""
     for month in town.months:
         yield ["--now", instant_text(start_of_month(month.month)), "submit", str(month.commands)]
-        for one in month.call_files:
-            yield ["--now", instant_text(one.arrives_at), "ingest", str(one.path), "--format", one.format]
+        arrived = instant_text(month.call_files[-1].arrives_at)
+        yield ["--now", arrived, "ingest", str(month.call_files[0].path.parent)]
         yield ["--now", instant_text(end_of_month(month.month) + timedelta(hours=3)), "close", month.month]
-    late = town.late
-    yield ["--now", instant_text(late.arrives_at), "ingest", str(late.path), "--format", late.format]
+    yield ["--now", instant_text(town.late.arrives_at), "ingest", str(town.late.path)]
 
 
 def rows(home: Path) -> tuple[pa.Table, pa.Table]:
@@ -96,7 +95,7 @@ def rows(home: Path) -> tuple[pa.Table, pa.Table]:
     return events.read_since(0), calls.read_since(0)
 
 
-def run(seed: int, kills: int, calls: int, folder: Path, *, most_a_command: int = 3) -> int:
+def run(seed: int, kills: int, calls: int, folder: Path, *, most_a_command: int = 8) -> int:
     """Bills a town with at least `kills` kills, over as many rounds as it takes; returns the kills.
 
     AssertionError if a round ends in another ledger than the undisturbed one.

@@ -89,7 +89,7 @@ def test_a_call_before_activation_stays_rejected_until_one_covers_it(world: Worl
 def test_only_the_latest_attempt_is_tried_again(world: World) -> None:
     """R-INV-1: a chain of attempts, each named once."""
     play(world, "2026-07-25 10:00", "call", f"1 min, id k1, number {OTHER}")
-    play(world, "2026-08-01 08:00", "add_number", f"number {OTHER}")
+    play(world, "2026-08-01 08:00", "add_number", f"number {OTHER}, at 2026-07-19 08:00")
     assert retry(world.home, None, LATER)["NO_PLAN"] == 1
     play(world, "2026-08-21 08:30", "hold_number", f"number {OTHER}, at 2026-07-20 08:30")
     for at, kind in enumerate(("sign_contract", "submit_documents", "approve_real_name", "activate_number")):
@@ -177,13 +177,20 @@ def test_of_two_retries_at_once_one_finds_the_others_rows(
     assert [row["outcome"] for row in rows(world.home)] == ["rejected", "rated"]
 
 
-def test_a_late_retry_for_a_closed_month_takes_back_its_top_up(world: World) -> None:
-    """R-MIN-7: what follows from the calls is decided before the retry returns."""
-    play(world, "2026-07-25 10:00", "call", f"1 min, id k1, number {OTHER}")
+def test_a_retry_for_a_closed_month_takes_back_its_top_up(world: World) -> None:
+    """R-MIN-7 F-05: what follows from the calls is decided before the retry returns."""
+    play(world, "2026-09-10 10:00", "call", f"1 min, id k1, number {OTHER}")
+    play(world, "2026-10-01 00:10", "close 2026-09")
     add_other(world)
-    play(world, "2026-09-10 10:00", "call", f"1 min, id k2, number {OTHER}, started 2026-09-09 10:00")
-    play(world, "2026-11-01 00:10", "close 2026-10")
-    assert retry(world.home, None, instant("2026-11-02 09:00")) == {"rejected": 1, "NO_PLAN": 1, UNCHANGED: 0}
+    before = world.home.state.balance("customer/C1")
+    assert retry(world.home, None, instant("2026-10-06 09:00")) == {"rated": 1, UNCHANGED: 0}
+    assert world.home.state.balance("customer/C1") == before
+    adjusted = world.home.events.read_since(world.home.events.next_seq - 1).to_pylist()[0]
+    assert (adjusted["command_id"], [str(amount) for amount in adjusted["p_amount"]]) == (
+        "adjust/k1",
+        ["0.3000"],
+    )
+    assert verify(*Home.open_logs(world.home.folder)) == []
 
 
 def test_nothing_rejected_is_nothing_to_do(world: World) -> None:

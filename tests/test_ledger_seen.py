@@ -38,6 +38,7 @@ SPAWN = multiprocessing.get_context("spawn")
 def small_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs and merges at sizes that a test can afford."""
     monkeypatch.setattr(seen_module, "_TAIL", 50)
+    monkeypatch.setattr(seen_module, "_HEAP", 90)
     monkeypatch.setattr(seen_module, "MAX_RUN", 400)
     monkeypatch.setattr(seen_runs, "_CHUNK", 64)
 
