@@ -1,0 +1,141 @@
+"""The program as its users start it: exit codes, sentences instead of tracebacks, formats."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.ledgers import calls, commands
+
+ROOT = Path(__file__).parent.parent
+NOW = ["--now", "2026-09-02T00:00:00+08:00"]
+
+
+def fentan(home: Path, *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[str]:
+    """Runs the program with this home."""
+    done = subprocess.run(
+        [sys.executable, "-m", "fentan", "--home", str(home), *arguments],
+        input=stdin,
+        capture_output=True,
+        cwd=ROOT,
+        env={**os.environ, "COLUMNS": "200"},
+        timeout=120,
+        check=False,
+    )
+    assert b"Traceback" not in done.stderr
+    return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with one number and 20 calls of August, closed."""
+    place = tmp_path_factory.mktemp("home")
+    (place / "commands.jsonl").write_bytes(b"\n".join(commands()))
+    (place / "calls.jsonl").write_bytes(calls(0, 20) + b"not a call\n")
+    folder = place / "ledger"
+    assert fentan(folder, "--now", "2026-07-01T00:00:00+08:00", "init").returncode == 0
+    assert fentan(folder, *NOW, "submit", str(place / "commands.jsonl")).returncode == 0
+    assert fentan(folder, *NOW, "ingest", str(place / "calls.jsonl")).returncode == 0
+    assert fentan(folder, *NOW, "close", "2026-08").returncode == 0
+    return folder
+
+
+def test_without_a_ledger_the_sentence_says_what_to_do(tmp_path: Path) -> None:
+    done = fentan(tmp_path / "nowhere", "sql", "SELECT 1")
+    assert done.returncode == 2
+    assert "run `fentan init` first" in done.stderr
+
+
+def test_a_refused_command_and_an_unreadable_one_exit_1_after_all_were_done(home: Path) -> None:
+    """R-INV-1."""
+    lines = [
+        b'{"command_id":"x1","at":"2026-08-09T00:00:00+08:00","kind":"set_minimum","service_number":"4001170392","minimum":"40.00"}',
+        b"{broken",
+        b'{"command_id":"x2","at":"2026-08-09T00:00:00+08:00","kind":"tick"}',
+    ]
+    done = fentan(home, *NOW, "submit", "-", "--format", "json", stdin=b"\n".join(lines))
+    assert done.returncode == 1
+    assert [row["outcome"] for row in json.loads(done.stdout)] == ["refused", "rejected", "accepted"]
+    assert "can only be raised" in json.loads(done.stdout)[0]["detail"]
+
+
+def test_strict_ingest_exits_1_when_a_record_was_rejected(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.jsonl").write_bytes(b"{}\n")
+    done = fentan(home, *NOW, "ingest", str(tmp_path / "bad.jsonl"), "--format", "jsonl", "--strict")
+    assert done.returncode == 1
+    assert "MISSING_FIELD" in done.stdout
+
+
+def test_a_month_that_has_not_ended_is_refused_with_3(home: Path) -> None:
+    done = fentan(home, *NOW, "close", "2026-09")
+    assert done.returncode == 3
+    assert "MONTH_OPEN" in done.stderr
+
+
+def test_closing_again_is_a_no_op(home: Path) -> None:
+    done = fentan(home, *NOW, "close", "2026-08")
+    assert done.returncode == 0
+    assert "already" in done.stdout
+
+
+def test_json_has_decimals_as_text_and_instants_with_their_offset(home: Path) -> None:
+    """R-INV-4."""
+    question = "SELECT call_id, owner_fee, start_at FROM calls ORDER BY seq LIMIT 1"
+    rows = json.loads(fentan(home, "sql", question, "--format", "json").stdout)
+    assert rows == [{"call_id": "k0", "owner_fee": "0.1500", "start_at": "2026-08-03T09:00:00+08:00"}]
+
+
+def test_csv_neutralises_what_a_spreadsheet_would_execute_and_leaves_amounts(home: Path) -> None:
+    """F-25."""
+    done = fentan(home, "sql", "SELECT '=1+1' AS cell, -0.5::DECIMAL(18,4) AS amount", "--format", "csv")
+    assert done.stdout == "cell,amount\n'=1+1,-0.5000\n"
+
+
+@pytest.mark.parametrize(
+    "statement", ["DROP VIEW calls", "COPY calls TO '/tmp/x'", "SELECT 1; SELECT 2", "SELECT * FROM read_text('/etc/passwd')"]
+)
+def test_sql_is_read_only_and_says_so_with_2(home: Path, statement: str) -> None:
+    """F-24."""
+    done = fentan(home, "sql", statement)
+    assert done.returncode == 2
+    assert len(done.stderr.strip()) > 10
+
+
+def test_a_wrong_time_or_month_is_bad_usage(home: Path) -> None:
+    assert fentan(home, "--now", "yesterday", "arrears").returncode == 2
+    assert fentan(home, "close", "2026-13").returncode == 2
+
+
+def test_a_wrong_price_book_is_refused_with_file_key_and_reason(tmp_path: Path) -> None:
+    (tmp_path / "prices.toml").write_text("plans = 3\n")
+    done = fentan(tmp_path / "home", "init", "--catalogue", str(tmp_path / "prices.toml"))
+    assert done.returncode == 2
+    assert "prices.toml" in done.stderr
+
+
+def test_verify_and_replay_hold(home: Path, tmp_path: Path) -> None:
+    """R-INV-5."""
+    assert fentan(home, "verify").returncode == 0
+    done = fentan(home, "replay", "--into", str(tmp_path / "again"))
+    assert (done.returncode, "identical" in done.stdout) == (0, True)
+
+
+def test_earlier_versions_can_be_asked(home: Path) -> None:
+    """F-21: a version stays what it was."""
+    done = fentan(home, "sql", "SELECT count(*) AS calls FROM calls", "--as-of", "2026-08-01T00:00:00+08:00", "--format", "json")
+    assert json.loads(done.stdout) == [{"calls": 0}]
+
+
+def test_a_statement_is_issued_once_and_stays_byte_for_byte(home: Path, tmp_path: Path) -> None:
+    """F-14: issuing again gives the same bytes."""
+    first, second = tmp_path / "1", tmp_path / "2"
+    for folder in (first, second):
+        assert fentan(home, "statements", "2026-08", "--out", str(folder)).returncode == 0
+    files = sorted(path.relative_to(first) for path in first.rglob("*") if path.is_file())
+    assert {path.suffix for path in files} >= {".pdf", ".json", ".csv"}
+    assert all((first / path).read_bytes() == (second / path).read_bytes() for path in files)
