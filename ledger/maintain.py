@@ -22,6 +22,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from deltalake.exceptions import DeltaError
@@ -216,7 +217,7 @@ def _write_sorted(log: Log, sources: list[LiveFile], order: list[str], prefix: s
         if order == ["seq"]:
             write_parquet(path, read_in_order(folder, sources, body, least, most + 1, ROW_GROUP), body)
         else:
-            with spilling(folder, "1GB") as con:
+            with spilling(folder) as con:
                 con.execute(
                     f"COPY (SELECT {', '.join(body.names)} FROM {scan_sql(folder, sources, body)} "
                     f"ORDER BY {', '.join(order)}) TO {quoted(str(path))} "
@@ -231,9 +232,9 @@ def _write_sorted(log: Log, sources: list[LiveFile], order: list[str], prefix: s
 
 
 def _assert_same(path: Path, rows: int, least: int, most: int) -> None:
-    """The new file has as many rows, and between the same seq, as its sources; the chain proves the rest."""
-    seqs = pq.read_table(path, columns=["seq"]).column("seq").to_numpy()
-    if (len(seqs), int(seqs.min()), int(seqs.max())) != (rows, least, most) or len(set(seqs.tolist())) != rows:
+    """The new file has as many rows, all different, between the same seq, as its sources; the chain proves the rest."""
+    seqs = np.sort(pq.read_table(path, columns=["seq"]).column("seq").to_numpy())
+    if len(seqs) != rows or (seqs[0], seqs[-1]) != (least, most) or not (seqs[1:] > seqs[:-1]).all():
         raise LedgerFault(f"Rewriting gave {len(seqs)} rows instead of {rows}: {path.name} was dropped, the table is "
                           "as before; report this.")
 

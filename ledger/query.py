@@ -20,6 +20,7 @@ import duckdb
 import pyarrow as pa
 
 from ledger.faults import LedgerFault
+from ledger.files import NULL_PARTITION
 from ledger.guard import QueryFailed, QueryRefused, lock_down, quoted, quoted_list, run_select, sentence
 from ledger.schema import CALLS, EVENTS
 from rating.calendar import next_month
@@ -124,8 +125,7 @@ def _store(
     """Puts the files' rows where the empty ones were; their columns become those of `schema`, in its order."""
     if not files:
         return
-    partition = "true, hive_types = {'month': 'VARCHAR'}" if view == "calls_rows" else "false"
-    scan = f"read_parquet({quoted_list(files)}, union_by_name = true, hive_partitioning = {partition})"
+    scan = _scan(view, files)
     try:
         con.execute(f"CREATE OR REPLACE VIEW {view} AS SELECT * FROM {scan}")
     except (duckdb.IOException, duckdb.InvalidInputException) as error:
@@ -151,6 +151,28 @@ def _store(
     con.execute(
         f"CREATE OR REPLACE VIEW {view} AS SELECT {', '.join(columns)} FROM {scan} WHERE seq < {int(until_seq)}"
     )
+
+
+def _scan(view: str, files: Sequence[str]) -> str:
+    """DuckDB's read_parquet over the files, with the month of calls as a column that is text."""
+    if view == "events_rows":
+        return _read(files, "false")
+    if not any("=" in place for file in files for place in Path(file).parts[:-2]):
+        return _read(files, "true, hive_types = {'month': 'VARCHAR'}")
+    # folders above the table would be taken for columns too: so the months are named one by one
+    months: dict[str, list[str]] = {}
+    for file in files:
+        months.setdefault(Path(file).parent.name.removeprefix("month="), []).append(file)
+    parts = (
+        f"SELECT *, CAST({'NULL' if month == NULL_PARTITION else quoted(month)} AS VARCHAR) AS month "
+        f"FROM {_read(of_month, 'false')}"
+        for month, of_month in months.items()
+    )
+    return f"({' UNION ALL BY NAME '.join(parts)})"
+
+
+def _read(files: Sequence[str], partitions: str) -> str:
+    return f"read_parquet({quoted_list(files)}, union_by_name = true, hive_partitioning = {partitions})"
 
 
 @dataclass(frozen=True)

@@ -156,13 +156,13 @@ class Seen:
         self._proven = True
         columns = ["seq", "outcome", id_column, *([month_column] if month_column else [])]
         while self.next_seq < log.next_seq:
-            behind = log.next_seq - self.next_seq
+            to_read = sum(file.rows for file in log.live_files() if file.seq_max >= self.next_seq)
             for rows in log.read_batches_since(self.next_seq, columns, ordered=False):
                 charged = rows.filter(pc.equal(rows.column("outcome"), outcome))
                 months = charged.column(month_column) if month_column else None
                 self._put(charged.column(id_column), charged.column("seq"), months)
             self.next_seq, self._head = log.next_seq, log.head
-            if self._spilled or behind > _WORTH_KEEPING:
+            if self._spilled or to_read > _WORTH_KEEPING:
                 self.publish()
 
     def publish(self) -> None:

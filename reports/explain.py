@@ -30,27 +30,31 @@ def explain_call(folder: Path, call_id: str, now: datetime) -> list[str]:
     """Everything about a call id of the ledger in `folder`, a sentence a line. Raises NotFound."""
     events, calls = snapshot(folder, None)
     with views(events, calls, now) as con:
-        lines = lines_of_call(con, call_id)
-    if not lines:
-        raise NotFound(
-            f"No call with the id {call_id!r} has come in. Unreadable records have none: "
-            "look in the view rejects, by source and source_pos."
-        )
-    return lines
+        return lines_of(con, call_id, only_calls=True)
 
 
 def explain(folder: Path, name: str, now: datetime) -> list[str]:
     """A posting, a statement's line, a command or alert, or a call by its id. Raises NotFound."""
     events, calls = snapshot(folder, None)
     with views(events, calls, now) as con:
-        lines: list[str] = []
+        return lines_of(con, name)
+
+
+def lines_of(con: duckdb.DuckDBPyConnection, name: str, *, only_calls: bool = False) -> list[str]:
+    """As `explain` and `explain_call`, of a connection with the views."""
+    lines: list[str] = []
+    if not only_calls:
         if _POSTING_ID.fullmatch(name):
             lines += lines_of_posting(con, name)
         if _LINE.fullmatch(name):
             lines += lines_of_statement_line(con, name)
         lines += lines_of_command(con, name)
-        if not lines:
-            lines += lines_of_call(con, name)
+    lines = lines or lines_of_call(con, name)
+    if not lines and only_calls:
+        raise NotFound(
+            f"No call with the id {name!r} has come in. Unreadable records have none: "
+            "look in the view rejects, by source and source_pos."
+        )
     if not lines:
         raise NotFound(
             f"Nothing in the ledger is called {name!r}. A posting's id is like 812-1 (view postings), a statement line's like "

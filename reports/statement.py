@@ -27,7 +27,16 @@ LINE_KINDS = (
 """Why an account moved, in the order of a statement: the postings' kinds, and calls of this and earlier months."""
 
 CHARGES = frozenset(
-    {"call", "late_call", "minimum_top_up", "late_call_adjustment", "rerating", "feature_fee", "fine", "credit_expiry"}
+    {
+        "call",
+        "late_call",
+        "minimum_top_up",
+        "late_call_adjustment",
+        "rerating",
+        "feature_fee",
+        "fine",
+        "credit_expiry",
+    }
 )
 """The kinds of line that are charges; all others but settlement are money that was paid in, or went back."""
 

@@ -60,7 +60,12 @@ class Book:
             while pending and used < room:
                 run, start = pending.pop()
                 stop = min(len(run), start + room - used)
-                if stop == len(run) and pending and pending[-1][0].style == "total" and room - used == stop - start:
+                if (
+                    stop == len(run)
+                    and pending
+                    and pending[-1][0].style == "total"
+                    and room - used == stop - start
+                ):
                     stop -= 1  # a sum does not stand alone on its page
                 if stop > start:
                     parts.append(run.part(start, stop))

@@ -18,6 +18,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from ledger.chain import Chain
 from rating import price_book
 from rating.areas import areas
 from rating.calendar import day_of, days_in, first_day, parse_day
@@ -61,13 +62,18 @@ class _NumberDay:
 class Month:
     """What all statements of a month are made of."""
 
-    def __init__(self, con: duckdb.DuckDBPyConnection, month: str, chain_head: str) -> None:
-        self.con, self.month, self.chain_head = con, month, chain_head
+    def __init__(self, con: duckdb.DuckDBPyConnection, month: str, chain: Chain) -> None:
+        self.con, self.month, self.chain_head = con, month, ""
         known = areas()
         names = ["".join(dict.fromkeys(place)) for place in known.names]
         con.register("areas", pa.table({"code": known.codes, "name": pa.array(names, pa.string())}))
-        con.execute("CREATE OR REPLACE TABLE area_names AS FROM areas")  # a table: the streams have cursors of their own
+        con.execute(
+            "CREATE OR REPLACE TABLE area_names AS FROM areas"
+        )  # a table: the streams have cursors of their own
         self._read_facts()
+        if self.close is None:
+            return
+        self.chain_head = _head_after(chain, self.close["seq"])
         self._read_closes()
         self._read_postings()
         self.days: dict[str, list[_NumberDay]] = defaultdict(list)
@@ -133,7 +139,11 @@ class Month:
     def customer_ids(self) -> list[str]:
         """Customers with a movement, a working or a balance in the month, by id."""
         moved = {owner.removeprefix("customer/") for owner in self.postings if owner.startswith("customer/")}
-        held = {account.split("/")[1] for account, hao in self.openings.items() if hao and account.startswith("customer/")}
+        held = {
+            account.split("/")[1]
+            for account, hao in self.openings.items()
+            if hao and account.startswith("customer/")
+        }
         return sorted(moved | held | set(self.workings) | set(self.days) | set(self.late))
 
     def provider_ids(self) -> list[str]:
@@ -186,7 +196,9 @@ class Month:
                 number_class=working["number_class"] if working else "",
                 state=working["state"] if working else "",
                 plan_id=working["plan_id"] if working else None,
-                rates=tuple((parse_day(day), parse_yuan(rate)) for day, rate in working["rates"]) if working else (),
+                rates=tuple((parse_day(day), parse_yuan(rate)) for day, rate in working["rates"])
+                if working
+                else (),
                 calls=sum(one.day.calls for one in mine),
                 answered=sum(one.day.answered for one in mine),
                 duration_s=sum(one.duration_s for one in mine),
@@ -238,12 +250,23 @@ class Month:
             for account, sign in ((posted.debit, -1), (posted.credit, 1)):
                 if account.startswith(f"{owner}/"):
                     sums[kind][place[account.split("/")[2]]] += sign * posted.amount_hao
-        lines = [s.Line(kind, counts[kind] or None, tuple(sums[kind])) for kind in s.LINE_KINDS if kind in sums]
-        closing = tuple(opening[index] + sum(line.amounts[index] for line in lines) for index in range(len(pots)))
+        lines = [
+            s.Line(kind, counts[kind] or None, tuple(sums[kind])) for kind in s.LINE_KINDS if kind in sums
+        ]
+        closing = tuple(
+            opening[index] + sum(line.amounts[index] for line in lines) for index in range(len(pots))
+        )
         return s.Account(pots, tuple(opening), tuple(lines), closing)
 
     def _entries(self, owner: str) -> Iterator[s.Entry]:
-        regular = {"minimum_top_up", "late_call_adjustment", "settlement", "credit_expiry", "rerating", "feature_fee"}
+        regular = {
+            "minimum_top_up",
+            "late_call_adjustment",
+            "settlement",
+            "credit_expiry",
+            "rerating",
+            "feature_fee",
+        }
         for posted in self.postings.get(owner, []):
             if posted.kind not in regular and posted.event_kind != "rerate":
                 total = sum(
@@ -251,7 +274,9 @@ class Month:
                     for account, sign in ((posted.debit, -1), (posted.credit, 1))
                     if account.startswith(f"{owner}/")
                 )
-                yield s.Entry(posted.posting_id, posted.at, posted.kind, total, posted.service_number, posted.reason)
+                yield s.Entry(
+                    posted.posting_id, posted.at, posted.kind, total, posted.service_number, posted.reason
+                )
 
     def _vat(self, account: s.Account) -> tuple[s.Vat, ...]:
         day = self._last_day()
@@ -268,7 +293,12 @@ class Month:
             owner = f"provider/{provider_id}"
             account = self._account(owner, s.POTS["provider"], ())
             groups = tuple(self._groups(provider_id, 0))
-            days = [day for group in groups for one in group.customers for day in self.days.get(one.customer.party_id, [])]
+            days = [
+                day
+                for group in groups
+                for one in group.customers
+                for day in self.days.get(one.customer.party_id, [])
+            ]
             fees = tuple(
                 s.FeatureFee(p.posting_id, day_of(p.at), p.service_number or "", p.reason or "", p.amount_hao)
                 for p in self.postings.get(owner, [])
@@ -289,7 +319,9 @@ class Month:
         charges = [self._sums(customer_id) for customer_id in mine]
         party = s.Party(provider_id, provider["name"])
         yield s.ProviderGroup(party, depth, tuple(one for one in charges if one is not None))
-        for below in sorted(p["provider_id"] for p in self.providers.values() if p["parent_id"] == provider_id):
+        for below in sorted(
+            p["provider_id"] for p in self.providers.values() if p["parent_id"] == provider_id
+        ):
             yield from self._groups(below, depth + 1)
 
     def _sums(self, customer_id: str) -> s.CustomerCharges | None:
@@ -303,7 +335,9 @@ class Month:
             billed_s=sum(number.billed_s for number in numbers),
             call_hao=sum(number.call_hao for number in numbers),
             top_up_hao=sum(number.top_up_hao for number in numbers),
-            other_hao=sum(number.late_hao + number.adjustment_hao + number.rerating_hao for number in numbers),
+            other_hao=sum(
+                number.late_hao + number.adjustment_hao + number.rerating_hao for number in numbers
+            ),
         )
 
     def _head(self, letter: str, party: s.Party) -> s.Head:
@@ -321,6 +355,11 @@ class Month:
 
     def _last_day(self) -> date:
         return first_day(self.month) + timedelta(days=days_in(self.month) - 1)
+
+
+def _head_after(chain: Chain, seq: int) -> str:
+    """The chain's head once the row `seq` was committed: what the statement can be proven by."""
+    return next((link.head for _, link in chain.links() if link is not None and link.seq_to > seq), "")
 
 
 def _owner(account: str) -> str | None:
@@ -379,5 +418,7 @@ def _gathered(waiting: list[tuple[str, str, pa.Table]]) -> tuple[str, dict[str, 
     parts: dict[str, list[pa.Table]] = defaultdict(list)
     for _, number, rows in waiting:
         schema = s.LATE_CALLS if "adjustment" in rows.column_names else s.CALLS
-        parts[number].append(pa.table([rows.column(field.name).cast(field.type) for field in schema], schema=schema))
+        parts[number].append(
+            pa.table([rows.column(field.name).cast(field.type) for field in schema], schema=schema)
+        )
     return waiting[0][0], {number: pa.concat_tables(rows) for number, rows in parts.items()}

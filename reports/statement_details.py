@@ -53,7 +53,10 @@ def _table(calls: pa.Table, language: str, *, late: bool) -> Table:
     columns = [
         shown,
         [text.time_of_day(at) for at in (of_day // 1_000_000).tolist()],
-        [said["withheld"] if who is None else table.fit(2, who) for who in calls["caller_number"].to_pylist()],
+        [
+            said["withheld"] if who is None else table.fit(2, who)
+            for who in calls["caller_number"].to_pylist()
+        ],
         ["" if area is None else table.fit(3, area) for area in calls["caller_area"].to_pylist()],
         [text.duration(seconds) if one else said["unanswered"] for seconds, one in answered],
         [text.minutes(seconds) for seconds in calls["billed_s"].to_pylist()],

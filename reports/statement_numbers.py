@@ -137,7 +137,11 @@ def _add_card(book: Book, number: NumberCharges, month: str, language: str) -> N
         tags=text.fit("  ·  ".join(tag for tag in tags if tag), 48_000),
         labels=[label for label, _ in figures],
         figures=[figure for _, figure in figures],
-        steps={**steps.frame(), "parts": [run.part(0, len(run)) for run in steps.runs], "height": steps_height},
+        steps={
+            **steps.frame(),
+            "parts": [run.part(0, len(run)) for run in steps.runs],
+            "height": steps_height,
+        },
         days=days,
         no_calls=said["no_calls"],
     )
@@ -187,7 +191,10 @@ def _days(days: Sequence[Day], month: str, language: str) -> dict[str, Any] | No
             rows.append([label, *(_day(day, places) if day else ("–", "", "", ""))])
         bars = [max(0, by_day[at].charges_hao) * 1000 // peak if at in by_day else 0 for at in span]
         spans.append({"texts": ["\n".join(column) for column in zip(*rows, strict=True)], "bars": bars})
-    return {"heads": [said[word] for word in ("day", "calls", "answered", "minutes_short", "fee")], "spans": spans}
+    return {
+        "heads": [said[word] for word in ("day", "calls", "answered", "minutes_short", "fee")],
+        "spans": spans,
+    }
 
 
 def _day(day: Day, places: int) -> tuple[str, str, str, str]:
@@ -197,5 +204,3 @@ def _day(day: Day, places: int) -> tuple[str, str, str, str]:
         text.minutes(day.billed_s),
         text.amount(day.charges_hao, places),
     )
-
-

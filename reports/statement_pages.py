@@ -189,7 +189,11 @@ def _vat(vats: Sequence[Vat], language: str) -> Table:
     places = text.decimals(hao for row in rows for hao in row)
     table.add(
         [
-            [line_word(vat.kind, language), _percent(vat.basis_points), *(text.amount(hao, places) for hao in row)]
+            [
+                line_word(vat.kind, language),
+                _percent(vat.basis_points),
+                *(text.amount(hao, places) for hao in row),
+            ]
             for vat, row in zip(vats, rows, strict=True)
         ]
     )

@@ -8,12 +8,13 @@ and as only that file changes from one statement to the next, Typst keeps the la
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 import typst
 
@@ -30,6 +31,9 @@ class Typesetter:
     """Renders one statement after the other; the first loads template and fonts. A context: it has a folder."""
 
     def __init__(self) -> None:
+        # Typst reads this when it first sets something. Statements are set by a process a core: threads would
+        # only wait for one another.
+        os.environ.setdefault("RAYON_NUM_THREADS", "1")
         self._folder = tempfile.TemporaryDirectory(prefix="fentan-")
         root = Path(self._folder.name)
         (root / _TEMPLATE).write_bytes(files("reports").joinpath(_TEMPLATE).read_bytes())
@@ -45,8 +49,7 @@ class Typesetter:
         rendered = self._compiler.compile(
             format="pdf", timestamp=int(statement.head.issued_at.timestamp()), pdf_tags=False
         )
-        assert isinstance(rendered, bytes)
-        return rendered
+        return cast("bytes", rendered)
 
     def close(self) -> None:
         """Removes the folder."""
@@ -68,5 +71,5 @@ def _fonts() -> typst.Fonts:
             f"The package {_FONT_PACKAGE} with the statements' font is not installed; run `make setup`."
         )
     fonts = Path(package.origin).parent / "fonts" / "ofl"
-    folders: list[str | Path | bytes] = [str(fonts / folder) for folder in _FONT_FOLDERS]
+    folders = [str(fonts / folder) for folder in _FONT_FOLDERS]
     return typst.Fonts(include_system_fonts=False, include_embedded_fonts=False, font_paths=folders)

@@ -52,7 +52,7 @@ def minutes(billed_s: int) -> str:
 
 @cache
 def duration(seconds: int) -> str:
-    """"3:21", "1:02:03"."""
+    """ "3:21", "1:02:03"."""
     hours, rest = divmod(seconds, 3600)
     return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"
 
@@ -112,35 +112,40 @@ def fit(text: str, room: int) -> str:
 
 
 def wrap(text: str, room: int) -> list[str]:
-    """Printable text in lines of at most `room`, broken at spaces and anywhere beside Chinese; never empty."""
-    lines, line, used = [], "", 0
-    for word in _words(printable(text)):
-        wide = width(word)
-        if used + wide > room and line.strip():
-            lines.append(line.rstrip())
-            line, used = "", 0
-            word = word.lstrip()
-        while width(word) > room:
-            cut = max(1, next(at for at in range(1, len(word) + 1) if width(word[:at]) > room) - 1)
-            lines.append(word[:cut])
-            word = word[cut:]
-        line += word
-        used += width(word)
-    return [*lines, line.rstrip()] if line.strip() or not lines else lines
+    """Printable text in lines of at most `room`, broken at spaces and beside Chinese; at least one line."""
+    lines = [""]
+    for word in _unbroken(printable(text)):
+        for piece in _cut(word, room):
+            if lines[-1] and width(lines[-1] + piece.rstrip()) > room:
+                lines.append("")
+            lines[-1] += piece if lines[-1] else piece.lstrip()
+    return [line.rstrip() for line in lines]
 
 
-def _words(text: str) -> list[str]:
-    """Where a line may break: before a space, before and after a wide character that is no punctuation."""
+def _unbroken(text: str) -> list[str]:
+    """Where a line may break: before a space, beside a wide character; not before what closes, or after what opens."""
     found: list[str] = []
     for one in text:
-        wide = unicodedata.east_asian_width(one) in "WF"
+        before = found[-1][-1] if found else one
+        breaks = one == " " or _is_wide(one) or _is_wide(before)
         closes = unicodedata.category(one) in {"Pe", "Pf", "Po"}
-        follows = found and unicodedata.east_asian_width(found[-1][-1]) in "WF" and not closes
-        opened = found and unicodedata.category(found[-1][-1]) in {"Ps", "Pi"}
-        if found and not opened and (closes or not (one == " " or wide or follows)):
-            found[-1] += one
-        elif found and opened:
+        opens = unicodedata.category(before) in {"Ps", "Pi"}
+        if found and (closes or opens or not breaks):
             found[-1] += one
         else:
             found.append(one)
     return found
+
+
+def _is_wide(one: str) -> bool:
+    return unicodedata.east_asian_width(one) in "WF"
+
+
+def _cut(word: str, room: int) -> list[str]:
+    """A word that is wider than a line, in pieces that are not."""
+    pieces = [""]
+    for one in word:
+        if pieces[-1] and width(pieces[-1] + one) > room:
+            pieces.append("")
+        pieces[-1] += one
+    return pieces

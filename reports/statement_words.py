@@ -130,8 +130,7 @@ _PAGE = {
     "late": ("迟到话单", "Late calls"),
     "late_note": (
         "往月账单出具后才送达的话单，计入本账单；当月已收的补足相应冲抵（R-MIN-7）。",
-        "Calls of closed months that came after their statement. They are billed here, and what was topped up "
-        "for their month is taken back (R-MIN-7).",
+        "Calls of closed months that came after their statement: billed here, their month's top-up taken back (R-MIN-7).",
     ),
     "continued": ("（续）", " (continued)"),
     "begin": ("开始", "Start"),

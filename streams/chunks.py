@@ -52,7 +52,7 @@ class Piece:
     the reader has digested it."""
 
     records: Any
-    data: bytes
+    data: memoryview
     end: int
 
 
@@ -74,15 +74,16 @@ class Reader:
         limit = self.mapping.record_max_bytes
         while True:
             got = self.stream.read(block_bytes)
-            data = self.tail + got
+            whole = got.rfind(b"\n") + 1 or len(got)
+            data = b"".join((self.tail, memoryview(got)[:whole])) if self.tail else got[:whole]
             rows, used = self.decoder.decode(data, self.at, final=self.complete and not got)
-            self.tail = data[used:]
+            self.tail = data[used:] + got[whole:]
             self.at += used
             if used:
-                yield Piece(to_records(rows, self.mapping), data[:used], self.at)
+                yield Piece(to_records(rows, self.mapping), memoryview(data)[:used], self.at)
             if not got:
                 return
-            if not used and len(data) > limit and b"\n" not in data:
+            if not used and len(self.tail) > limit and b"\n" not in self.tail:
                 yield None
                 too_long = self._pass_over(block_bytes)
                 if too_long is None:
@@ -112,7 +113,7 @@ class Reader:
         self.at = digest.end
         self.digest.take(digest)
         rows = self.decoder.too_long(head, length - (last == b"\r"), start)
-        return Piece(to_records(rows, self.mapping), b"", self.at)
+        return Piece(to_records(rows, self.mapping), memoryview(b""), self.at)
 
 
 def plain_chunks(reader: Reader, start: int, chunk_bytes: int) -> Iterator[Chunk]:
@@ -158,7 +159,7 @@ class _Pending:
         self._window = reader.mapping.merge_window
         self._chunk = chunk_bytes
         self._tables: list[Any] = []
-        self._data: list[bytes] = []
+        self._data: list[memoryview] = []
         self.start = start
         self._end = start
 

@@ -386,5 +386,18 @@ def test_rows_without_a_month_are_rejects(tmp_path: Path) -> None:
     assert rows(con, "SELECT seq, reason FROM rejects") == [(0, "UNREADABLE")]
 
 
+@pytest.mark.parametrize("above", ["env=prod", "seq=5", "month=2020-01", "outcome=x"])
+def test_folders_above_the_ledger_are_no_columns(tmp_path: Path, above: str) -> None:
+    """F-26: a home may lie wherever somebody likes."""
+    ledger = Ledger(
+        tmp_path / above, calls=[a_call(), a_call("2026-09-01 00:00"), a_call(fee=None, month=None)]
+    )
+    ledger.events = [an_event("tick")]
+    con = ledger.connect(read_only_for_others=True)
+    assert rows(con, "SELECT seq, month, outcome FROM calls_rows ORDER BY seq") == [
+        (0, "2026-08", "rated"), (1, "2026-09", "rated"), (2, None, "rejected")]  # fmt: skip
+    assert rows(con, "SELECT seq, kind FROM events") == [(0, "tick")]
+
+
 def test_stored_rows_have_the_schema_of_the_tables(con: duckdb.DuckDBPyConnection) -> None:
     assert run_select(con, "SELECT * FROM calls_rows").schema.names == CALLS.names

@@ -17,10 +17,10 @@ import pytest
 
 from ledger.faults import LedgerFault
 from ledger.home import Home
-from ledger.maintain import maintain
 from ledger.rows import EventRows
 from ledger.schema import CALLS
 from ledger.verify import Finding, verify
+from rating import price_book
 from rating.accounts import Event, Posting
 from rating.reasons import Reason
 from tests.billed import NUMBER, billed_ledger
@@ -65,16 +65,8 @@ def test_a_ledger_as_it_was_written_has_no_findings(written: Path) -> None:
     assert told[-1][0] == told[-1][1]
 
 
-def test_maintenance_leaves_nothing_to_find(ledger: Path) -> None:
-    """R-INV-5: merged and sorted files hold the same rows."""
-    for log in Home.open_logs(ledger):
-        maintain(log)
-    assert found(ledger) == {}
-
-
 def test_an_empty_ledger_has_no_findings(tmp_path: Path) -> None:
-    from rating import price_book
-
+    """R-INV-1: nothing but the price book."""
     Home.create(tmp_path, price_book.default_text(), "default.toml", AT)
     assert verify(*Home.open_logs(tmp_path)) == []
 

@@ -1,0 +1,108 @@
+"""A statement as JSON: the model's own nouns, amounts as decimal text, instants in RFC 3339, both languages."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields, is_dataclass
+from datetime import date, datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from rating.calendar import SHANGHAI_OFFSET_US, instant_text
+from rating.money import from_decimal_array, yuan_text
+from reports.statement import Account, CustomerCharges, Line, NumberCharges, Statement, Vat
+
+_SUMS: dict[type, tuple[str, ...]] = {
+    NumberCharges: ("late_hao", "adjustment_hao", "total_hao"),
+    Vat: ("net_hao", "vat_hao"),
+    CustomerCharges: ("total_hao",),
+}
+"""What a value knows beside its fields."""
+
+_MONEY_COLUMNS = frozenset({"rate", "owner_fee", "caller_estimate", "adjustment"})
+
+
+def statement_json(statement: Statement) -> bytes:
+    """UTF-8, a line for each list's element, the same bytes for the same statement."""
+    head = _plain(statement.head)
+    whole = {
+        "statement": head.pop("number"),
+        "kind": statement.kind,
+        **head,
+        "account": _account(statement.account),
+        "vat": _plain(statement.vat),
+        "entries": _plain(statement.entries),
+        "days": _plain(statement.days),
+        **_plain(statement.part),
+    }
+    text = json.dumps(whole, ensure_ascii=False, indent=1)
+    return (text + "\n").encode(
+        "utf-8", "backslashreplace"
+    )  # half a surrogate pair becomes \udXXX, as JSON has it
+
+
+def _account(account: Account) -> dict[str, Any]:
+    def pots(amounts: tuple[int, ...]) -> dict[str, str]:
+        named = {pot: yuan_text(hao) for pot, hao in zip(account.pots, amounts, strict=True)}
+        return {**named, "total": yuan_text(sum(amounts))}
+
+    def line(one: Line) -> dict[str, Any]:
+        return {"kind": one.kind, "count": one.count, **pots(one.amounts)}
+
+    return {
+        "opening": pots(account.opening),
+        "paid": yuan_text(account.paid_hao),
+        "charged": yuan_text(account.charged_hao),
+        "closing": pots(account.closing),
+        "lines": [line(one) for one in account.lines],
+    }
+
+
+def _plain(value: Any) -> Any:
+    """JSON's spelling. A field `x_hao` is the amount `x`; rates are (day, yuan a minute)."""
+    if is_dataclass(value) and not isinstance(value, type):
+        names = [field.name for field in fields(value)] + list(_SUMS.get(type(value), ()))
+        return {name.removesuffix("_hao"): _field(name, getattr(value, name)) for name in names}
+    if isinstance(value, tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, datetime):
+        return instant_text(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, pa.Table):
+        return call_rows(value)
+    return value
+
+
+def _field(name: str, value: Any) -> Any:
+    if name.endswith("_hao"):
+        return None if value is None else yuan_text(value)
+    if name == "rates":
+        return [{"from": day.isoformat(), "rate": yuan_text(hao)} for day, hao in value]
+    return _plain(value)
+
+
+def call_rows(calls: pa.Table) -> list[dict[str, Any]]:
+    """Calls as rows of plain values: instants in Shanghai time, seconds as minutes nowhere."""
+    columns = {name: _column(name, calls[name]) for name in calls.column_names}
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _column(name: str, column: pa.ChunkedArray) -> list[Any]:
+    if name == "start_at":
+        local = column.cast(pa.int64()).to_numpy() + SHANGHAI_OFFSET_US
+        whole = bool((local % 1_000_000 == 0).all())
+        texts = np.datetime_as_string(local.view("datetime64[us]"), unit="s" if whole else "us")
+        return [f"{text}+08:00" for text in texts.tolist()]
+    if name in _MONEY_COLUMNS:
+        known = column.is_valid().to_pylist() if column.null_count else None
+        amounts = [yuan_text(hao) for hao in from_decimal_array(column).tolist()]
+        return (
+            amounts
+            if known is None
+            else [one if valid else None for one, valid in zip(amounts, known, strict=True)]
+        )
+    values: list[Any] = column.to_pylist()
+    return values

@@ -1,0 +1,199 @@
+"""A ledger in memory, so that thousands of histories can be tried: the rules without tables or files."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+
+from ledger.home import changes_of
+from ledger.rows import EventRows
+from rating import accounts, business, closing, follow, minimums, price_book, rerating
+from rating.accounts import Event
+from rating.calendar import instant_text, month_of, next_month
+from rating.calls import rate
+from rating.catalogue import Catalogue, compile_changes
+from rating.commands import read_command
+from rating.follow import Spent
+from rating.money import from_decimal_array
+from rating.records import RECORD
+from rating.state import State
+
+
+@dataclass(frozen=True)
+class Call:
+    """A rated call, as it was charged at first."""
+
+    spent: Spent
+    start: datetime
+    minutes: int
+    provider_id: str
+
+
+@dataclass
+class PaperLedger:
+    """The state, what was recorded of it, and the calls."""
+
+    state: State = field(default_factory=State)
+    events: list[tuple[int, Event]] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list)
+    rejected: int = 0
+    catalogue: Catalogue | None = None
+
+    def begin(self, at: datetime, book: str | None = None) -> None:
+        effect = {"price_book": book or price_book.default_text(), "name": "paper.toml"}
+        event = Event("price_book/0", "adopt_price_book", at, effect)
+        business.decided(self.state, event)
+        self.note(event)
+
+    def note(self, *events: Event) -> None:
+        """Records events that are folded in already."""
+        self.events += [(len(self.calls), event) for event in events]
+        rows = EventRows()
+        for event in events:
+            rows.add(event, 0, event.at)
+        changes = changes_of(rows.table(self.state.events_seq - len(events)))
+        terms, seq = self.state.book.terms(), self.state.events_seq
+        if self.catalogue is None:
+            self.catalogue = compile_changes(changes, terms, events_seq=seq)
+        elif len(changes):
+            self.catalogue = self.catalogue.patched(changes, terms, events_seq=seq)
+
+    def command(self, kind: str, at: datetime, **fields: Any) -> Event:
+        """Decides a command and what follows from it; gives its own event."""
+        command_id = f"c{len(self.events)}"
+        value = {"command_id": command_id, "kind": kind, "at": instant_text(at), **fields}
+        events = business.handle(self.state, read_command(value, business.fields_of))
+        self.note(*events)
+        while self.state.facts.get("reaching_back") is not None:
+            self._rerate()
+        return next(event for event in events if event.command_id == command_id)
+
+    def call(self, number: str, start: datetime, minutes: int, received_at: datetime) -> Call | None:
+        """A call's charge and what follows from it; None if it is rejected."""
+        owner = self._price(number, start, minutes, received_at)
+        if owner is None:
+            self.rejected += 1
+            return None
+        customer_id, provider_id, fee_hao = owner
+        seq = len(self.calls)
+        spent = Spent(seq, f"k{seq}", number, customer_id, month_of(start), fee_hao, received_at)
+        before = self.usage()
+        self.calls.append(Call(spent, start, minutes, provider_id))
+        latest = self.state.facts.get("latest_start")
+        if latest is None or start > latest:
+            self.state.facts.put("latest_start", start)
+        totals = {(customer_id, spent.month): fee_hao} if fee_hao else {}
+        if follow.careful_customers(self.state, totals):
+            follow.follow_calls(self.state, [spent], before, lambda event, _seq, _at: self.note(event))
+        else:
+            follow.fold_totals(self.state, totals)
+        self.state.facts.put("calls_seq", len(self.calls))
+        return self.calls[-1]
+
+    def close(self, month: str, at: datetime) -> None:
+        for event in business.what_fell_due(self.state, at):
+            self.note(event)
+        for one in closing.months_to_close(self.state, month):
+            usage = {key[:2]: hao for key, hao in self.usage().items() if key[2] == one}
+            self.note(*business.close_month(self.state, one, at, usage))
+
+    def usage(self) -> dict[tuple[str, str, str], int]:
+        """(number, customer, month) -> hao of its calls, re-ratings included."""
+        found: dict[tuple[str, str, str], int] = defaultdict(int, self.state.rerated)
+        for call in self.calls:
+            found[call.spent.service_number, call.spent.customer_id, call.spent.month] += call.spent.fee_hao
+        return found
+
+    def charged(self, call: Call) -> int:
+        """What a call is charged by now."""
+        usage, hao = accounts.usage(call.spent.customer_id), call.spent.fee_hao
+        for _, event in self.events:
+            for posting in event.postings:
+                if posting.reverses == f"call/{call.spent.call_id}":
+                    hao += posting.amount_hao if posting.debit == usage else -posting.amount_hao
+        return hao
+
+    def price(self, call: Call) -> int:
+        """What it would be charged if it came now."""
+        now = self._price(call.spent.service_number, call.start, call.minutes, call.spent.received_at)
+        assert now is not None and now[:2] == (call.spent.customer_id, call.provider_id)
+        return now[2]
+
+    def topped_up(self) -> dict[tuple[str, str, str], int]:
+        """(number, customer, month) -> hao of its top-ups less adjustments, whenever they were posted."""
+        found: dict[tuple[str, str, str], int] = defaultdict(int)
+        for _, event in self.events:
+            for posting in event.postings:
+                if posting.kind in {"minimum_top_up", "late_call_adjustment"}:
+                    month = str(posting.reason).removeprefix("top-up of ")
+                    sign = 1 if posting.kind == "minimum_top_up" else -1
+                    key = (str(posting.service_number), str(posting.customer_id), month)
+                    found[key] += sign * posting.amount_hao
+        return found
+
+    def due_top_ups(self) -> dict[tuple[str, str, str], int]:
+        """(number, customer, month) -> max(0, minimum - calls) of every closed month (R-MIN-7)."""
+        found: dict[tuple[str, str, str], int] = {}
+        usage, closed = self.usage(), self.state.closed_month
+        for number in self.state.numbers.values():
+            for contract in number.contracts:
+                month = "9999-12" if contract.activated_at is None else month_of(contract.activated_at)
+                while closed is not None and month <= closed:
+                    key = (number.service_number, contract.customer_id, month)
+                    minimum_hao = minimums.charged_minimum(contract, month).minimum_hao
+                    found[key] = max(0, minimum_hao - usage.get(key, 0))
+                    month = next_month(month)
+        return found
+
+    def folded_anew(self) -> State:
+        """Another state, from the recorded events and the calls that each had seen."""
+        state = State()
+        done = 0
+        for calls_seq, event in [*self.events, (len(self.calls), None)]:
+            for call in self.calls[done:calls_seq]:
+                totals = {(call.spent.customer_id, call.spent.month): call.spent.fee_hao}
+                follow.fold_totals(state, totals if call.spent.fee_hao else {})
+            done = calls_seq
+            state.facts.put("calls_seq", done)
+            if event is not None:
+                business.fold(state, event)
+        if self.calls:
+            state.facts.put("latest_start", max(call.start for call in self.calls))
+        return state
+
+    def _price(
+        self, number: str, start: datetime, minutes: int, received_at: datetime
+    ) -> tuple[str, str, int] | None:
+        end = start + timedelta(minutes=minutes)
+        record = dict.fromkeys(RECORD.names) | {
+            "call_id": "k", "service_number": number, "start_at": start, "answer_at": start, "end_at": end,
+            "raw": b"{}", "source_pos": 0,
+        }  # fmt: skip
+        assert self.catalogue is not None
+        rated = rate(pa.Table.from_pylist([record], schema=RECORD), self.catalogue, max(received_at, end))
+        row = rated.select(["outcome", "customer_id", "provider_id"]).to_pylist()[0]
+        if row["outcome"] != "rated":
+            return None
+        return row["customer_id"], row["provider_id"], int(from_decimal_array(rated.column("owner_fee"))[0])
+
+    def _rerate(self) -> None:
+        """What `ledger.rerate` does with tables."""
+        cause: Event = self.state.facts["reaching_back"]
+        from_at = min(change.from_at for change in cause.changes)
+        touched = [
+            call for call in self.calls
+            if call.spent.service_number == cause.changes[0].number and call.start >= from_at
+        ]  # fmt: skip
+        priced = [
+            rerating.Rerated(call.spent.call_id, call.spent.service_number, call.spent.customer_id, call.spent.month,
+                             self.charged(call), self.price(call))
+            for call in touched
+        ]  # fmt: skip
+        event = rerating.rerate(self.state, cause, priced, self.usage())
+        business.decided(self.state, event)
+        self.note(event)
+        self.note(*business.consequences(self.state, event))
