@@ -12,7 +12,7 @@ NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --progress-bar off
 INSTALL := $(PIP) --require-hashes --no-build-isolation --use-pep517
 
-.PHONY: help setup demo test lint bench chaos lock clean
+.PHONY: help setup demo test lint docs bench chaos lock clean
 
 help: ## Shows this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ lint: $(READY) ## Checks style, formatting, types and the direction of imports.
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m mypy
 	$(BIN)/lint-imports --no-logo --no-cache
+
+docs: $(READY) ## Writes the generated parts of README.md and docs/ anew, and what their examples print.
+	@$(BIN)/python -m tests.generated_docs
 
 bench: $(READY) ## Measures what docs/benchmarks.md reports.
 	$(BIN)/python -m bench $(ARGS)

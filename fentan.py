@@ -314,8 +314,10 @@ def close(session: Session, month: str) -> None:
     for one in closed:
         parts = ((one.customers, "customer"), (one.postings, "posting"), (one.alerts, "alert"))
         say(f"{one.month} closed: {', '.join(counted(*part) for part in parts)}.")
-    if not closed:
+    if not closed and month <= (home.state.closed_month or ""):
         say(f"{month} is closed already; nothing to do.")
+    elif not closed:
+        say(f"There is nothing to close: no command was accepted for {month} or before.")
 
 
 @main.command()

@@ -84,14 +84,14 @@ def _look_up(folder: Path, count: int) -> None:
 
 
 def _rate(name: str, look_up: object, least: int | None) -> None:
-    best = 9.9e9
+    best, least_cpu = 9.9e9, 9.9e9
     for n in range(10):
-        begun = time.perf_counter()
+        begun, begun_cpu = time.perf_counter(), time.process_time()
         found = look_up(n)  # type: ignore[operator]
-        best = min(best, time.perf_counter() - begun)
+        best, least_cpu = min(best, time.perf_counter() - begun), min(least_cpu, time.process_time() - begun_cpu)
         if least is not None and (found < 0).all() != (least < 0):
             raise SystemExit(f"{name}: wrong answers")
-    print(f"{name:18} {_BATCH / best / 1e6:5.1f} million a second")
+    print(f"{name:18} {_BATCH / best / 1e6:5.1f} million a second, {_BATCH / least_cpu / 1e6:5.1f} a CPU second")
 
 
 def _resident_mb() -> int:

@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from deltalake import DeltaTable, Schema
 
 from ledger.faults import LedgerFault
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from deltalake import Field
 
 
@@ -56,3 +59,11 @@ def missing_columns(name: str, table: DeltaTable, schema: pa.Schema) -> list[Fie
             raise LedgerFault(f"The column {column} of the table {name} is {kind}, not {ours[column].type}: this "
                               "ledger was made by another version of Fentan, use that one.")
     return [field for column, field in ours.items() if column not in there]
+
+
+def latest_arrival(rows: pa.Table) -> str | None:
+    """The greatest `received_at`, RFC 3339 in UTC with microseconds, so that texts compare like instants."""
+    if "received_at" not in rows.column_names or not rows.num_rows:
+        return None
+    latest: datetime | None = pc.max(rows.column("received_at")).as_py()
+    return None if latest is None else latest.isoformat(timespec="microseconds")

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
 
 class LostRace(Exception):
     """Somebody committed first: what was decided may be stale. Read what is new and decide again."""
@@ -9,3 +15,12 @@ class LostRace(Exception):
 
 class LedgerFault(Exception):
     """The ledger cannot be trusted or written as it is; one sentence says why and what to do (exit 4)."""
+
+
+def unwritten(folder: Path, error: BaseException) -> LedgerFault:
+    """F-18: a sentence for a disk that is full or fails."""
+    if getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error):
+        return LedgerFault(f"The disk with {folder} is full: free some space and run the same command again; "
+                           "nothing of this batch was committed.")
+    return LedgerFault(f"The table {folder.name} could not be written: {error}. Run the same command again after the "
+                       "cause is mended; nothing of this batch was committed.")

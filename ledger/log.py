@@ -14,18 +14,17 @@ from __future__ import annotations
 
 import errno
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from deltalake import DeltaTable, Schema
 from deltalake.exceptions import DeltaError
 from deltalake.transaction import CommitProperties, PostCommitHookProperties, RemoveAction, Transaction
 
 from ledger.chain import FIRST, GENESIS, Chain, ChainFault, Link, Tail, head_number, next_head
-from ledger.columns import missing_columns, numbered
+from ledger.columns import latest_arrival, missing_columns, numbered
 from ledger.digest import digest
 from ledger.entries import (
     LOG,
@@ -38,7 +37,7 @@ from ledger.entries import (
     read_state,
     versions,
 )
-from ledger.faults import LedgerFault, LostRace
+from ledger.faults import LedgerFault, LostRace, unwritten
 from ledger.files import LiveFile, fsync_path, write_rows
 from ledger.repair import RESTORE, check_live, check_ours, link_of, mend, set_aside
 from ledger.version import Version
@@ -52,6 +51,7 @@ if TYPE_CHECKING:
 __all__ = ["LedgerFault", "Log", "LostRace", "Version"]
 
 _REOPEN_ENTRIES = 16
+_ATTEMPTS = 4
 _PROPERTIES: dict[str, str | None] = {
     "delta.appendOnly": "true",
     # delta-rs need not parse our files' statistics at each commit, which costs it more than the commit: we do
@@ -122,10 +122,7 @@ class Log(Version):
         log._load()
         if whole:
             check_live(log.folder, log.live_files(), log.next_seq)
-        missing = missing_columns(log.folder.name, log._table, schema)
-        if missing:
-            log._table.alter.add_columns(missing, post_commithook_properties=_NO_HOOKS)
-            log._load()
+        log._add_missing_columns()
         return log
 
     # -- what the snapshot says
@@ -225,7 +222,7 @@ class Log(Version):
             written = write_rows(self.folder, rows, self._partition_by)
         except OSError as error:
             hashing.exception()
-            raise _unwritten(self.folder, error) from error
+            raise unwritten(self.folder, error) from error
         try:
             self._commit_rows(rows, written, dict(offsets or {}), hashing.result())
         except BaseException:
@@ -242,7 +239,7 @@ class Log(Version):
         head = next_head(self.head, rows_digest)
         seq_to = self.next_seq + rows.num_rows
         ours = {"seq_from": self.next_seq, "seq_to": seq_to, "digest": rows_digest, "head": head,
-                "at": _latest_arrival(rows)}
+                "at": latest_arrival(rows)}
         actions: list[AddAction | RemoveAction] = [f.add_action(self.folder, data_change=True) for f in written]
         while not self.commit(actions, {**offsets, "seq": seq_to, "chain": head_number(head)}, ours):
             before = self._txns.copy()
@@ -270,7 +267,7 @@ class Log(Version):
         except (DeltaError, OSError) as error:
             if not self._is_ours(version, actions):
                 if max(map(max, filter(None, versions(self.folder)))) < version:
-                    raise _unwritten(self.folder, error) from error
+                    raise unwritten(self.folder, error) from error
                 return False
         fsync_path(entry_path(self.folder, version))
         fsync_path(self.folder / LOG)
@@ -296,9 +293,8 @@ class Log(Version):
 
         Raises LedgerFault if it does not say what the snapshot says.
         """
-        self._open_table()
         self.refresh()
-        version = self._table.version()
+        version = self.version
         files, txns = read_state(self.folder, version)
         self._table.create_checkpoint()
         fsync_path(checkpoint_path(self.folder, version))
@@ -310,6 +306,19 @@ class Log(Version):
         return version
 
     # -- inside
+
+    def _add_missing_columns(self) -> None:
+        """F-22: columns that came with this version of the program."""
+        for _ in range(_ATTEMPTS):
+            missing = missing_columns(self.folder.name, self._table, self.schema)
+            if not missing:
+                return
+            with suppress(DeltaError):  # another process was quicker
+                self._table.alter.add_columns(missing, post_commithook_properties=_NO_HOOKS)
+                fsync_path(entry_path(self.folder, self._table.version()))
+                fsync_path(self.folder / LOG)
+            self._load()
+        raise LedgerFault(f"The table {self.folder.name} could not be given its new columns: is its disk full?")
 
     def _catch_up_chain(self) -> None:
         """At `open`: acknowledges commits that their writers did not come to acknowledge; mends what is torn."""
@@ -364,47 +373,36 @@ class Log(Version):
     def _open_table(self) -> None:
         """A fresh handle; `_base` is the checkpoint that it begins with."""
         self._base = last_checkpoint(self.folder)
-        try:
-            self._table = DeltaTable(self.folder)
-        except DeltaError as error:
-            raise LedgerFault(f"The table {self.folder.name} cannot be opened: {error}. {RESTORE}") from error
+        self._table = DeltaTable(self.folder)
 
     def _load(self) -> None:
         """The snapshot from scratch."""
-        try:
-            self._open_table()
-            self.version = self._table.version()
-            self._partition_by = list(self._table.metadata().partition_columns)
-            self._acknowledge(self.version)
-            self._files, self._txns = read_state(self.folder, self.version)
-        except (OSError, TornEntry, pa.ArrowException) as error:
-            raise LedgerFault(f"The table {self.folder.name} cannot be read: {error}. {RESTORE}") from error
+        for attempts_left in reversed(range(_ATTEMPTS)):
+            try:
+                self._open_table()
+                self.version = self._table.version()
+                self._acknowledge(self.version)
+                self._files, self._txns = read_state(self.folder, self.version)
+                newest = self._newest_head()
+                break
+            except (DeltaError, OSError, TornEntry, pa.ArrowException) as error:
+                if not attempts_left:  # else the log may have been cleaned up between two looks at it
+                    raise LedgerFault(f"The table {self.folder.name} cannot be read: {error}. {RESTORE}") from error
+        self._partition_by = list(self._table.metadata().partition_columns)
         self.next_seq = self._txns.get("seq", 0)
-        entries, _ = versions(self.folder)
-        heads = (read_entry(self.folder, v).ours.get("head") for v in reversed(entries) if v <= self.version)
         kept = self._chain_head()
-        self.head = next((head for head in heads if head is not None), kept)
+        self.head = newest or kept
         if self.chain_fault is None and (kept != self.head or head_number(kept) != self.head_mark):
             self._note_chain_fault("it ends elsewhere")
+
+    def _newest_head(self) -> str | None:
+        """The chain's head as the newest entry has it that is still there."""
+        entries, _ = versions(self.folder)
+        heads = (read_entry(self.folder, v).ours.get("head") for v in reversed(entries) if v <= self.version)
+        return next((head for head in heads if head is not None), None)
 
     def _chain_head(self) -> str:
         try:
             return self._link_where(lambda link: link.version <= self.version).head
         except LedgerFault:
             return GENESIS
-
-
-def _latest_arrival(rows: pa.Table) -> str | None:
-    if "received_at" not in rows.column_names or not rows.num_rows:
-        return None
-    latest: datetime | None = pc.max(rows.column("received_at")).as_py()
-    return None if latest is None else latest.isoformat(timespec="microseconds")
-
-
-def _unwritten(folder: Path, error: BaseException) -> LedgerFault:
-    """F-18: a sentence for a disk that is full or fails."""
-    if getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error):
-        return LedgerFault(f"The disk with {folder} is full: free some space and run the same command again; "
-                           "nothing of this batch was committed.")
-    return LedgerFault(f"The table {folder.name} could not be written: {error}. Run the same command again after the "
-                       "cause is mended; nothing of this batch was committed.")

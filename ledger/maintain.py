@@ -81,7 +81,7 @@ def housekeep(log: Log) -> threading.Thread | None:
     meet it itself if it matters. Gives the thread, None if nothing is due or one is at work already.
     """
     running = _at_work.get(log.folder)
-    if (running is not None and running.is_alive()) or not (_crowds(log) or log.since_checkpoint() >= _ENTRIES):
+    if (running is not None and running.is_alive()) or log.since_checkpoint() < _ENTRIES:
         return None
     thread = threading.Thread(target=_housekeep, args=(log.folder, log.schema), name=f"housekeep {log.folder.name}")
     _at_work[log.folder] = thread
@@ -110,7 +110,7 @@ def _housekeep(folder: Path, schema: pa.Schema) -> None:
 def maintain(log: Log, *, keep: timedelta = KEEP, progress: Callable[[str], None] | None = None) -> Report:
     """Everything: merges and sorts, makes a checkpoint, removes log entries and files older than `keep`.
 
-    May run beside writers, readers and itself. Raises LedgerFault if the table is not whole afterwards.
+    May run beside writers, readers and itself, as long as `keep` is longer than their longest commit or query. Raises LedgerFault if the table is not whole afterwards.
     """
     report = Report()
     log.refresh()
@@ -259,8 +259,8 @@ def _checkpoint(log: Log, report: Report) -> None:
 
 def _remove_unused(log: Log, keep: timedelta, report: Report) -> None:
     """Files that are in no snapshot, nor were in the last days: replaced ones, and those of crashed commits."""
-    oldest_s = _disk_clock_s(log.folder) - keep.total_seconds()
-    found = [path for path in _own_files(log.folder) if _written_s(path) < oldest_s]
+    oldest_ns = _disk_clock_ns(log.folder) - keep // timedelta(microseconds=1) * 1_000
+    found = [path for path in _own_files(log.folder) if _written_ns(path) < oldest_ns]
     log.refresh()  # after looking: what has been committed since is known now
     live = {str(log.folder / file.path) for file in log.live_files()}
     for path in found:
@@ -270,7 +270,7 @@ def _remove_unused(log: Log, keep: timedelta, report: Report) -> None:
             report.removed_files += 1
             report.removed_bytes += size
     for place in log.folder.parent.glob(".spill-*"):
-        if _written_s(place) < oldest_s:
+        if _written_ns(place) < oldest_ns:
             shutil.rmtree(place, ignore_errors=True)
 
 
@@ -282,19 +282,19 @@ def _own_files(folder: Path) -> Iterator[Path]:
             yield path  # half an entry of a crashed commit: delta-rs writes under another name first
 
 
-def _written_s(path: Path) -> float:
-    """When a file was written or touched, in the disk's own clock; now if it has gone."""
+def _written_ns(path: Path) -> int:
+    """When a file was written or touched, by the disk's own clock; far ahead if it has gone."""
     try:
-        return path.stat().st_mtime
+        return path.stat().st_mtime_ns
     except FileNotFoundError:
-        return float("inf")
+        return 1 << 63
 
 
-def _disk_clock_s(folder: Path) -> float:
+def _disk_clock_ns(folder: Path) -> int:
     """Now, by the clock that file times come from: `--now` must not age files, nor a clock that differs."""
     probe = folder / f".clock-{uuid.uuid4().hex}"
     try:
         probe.touch()
-        return probe.stat().st_mtime
+        return probe.stat().st_mtime_ns
     finally:
         probe.unlink(missing_ok=True)

@@ -19,6 +19,7 @@ _ANSWER = pa.schema(
         *(pa.field(name, pa.string()) for name in ("command_id", "kind", "outcome", "reason", "detail")),
     ]
 )
+SHOWN = 20
 _OF_COMMANDS = ("accepted", "duplicate", "refused", "rejected")
 _OF_CALLS = ("rated", "duplicate", "rejected")
 
@@ -30,13 +31,15 @@ def answers_table(answers: Sequence[Answer]) -> pa.Table:
 
 
 def said_of_answers(answers: Sequence[Answer]) -> list[str]:
-    """A line for each command that a rule or the reader turned down, with what to do; then the counts."""
+    """A line for each command that a rule or the reader turned down, at most SHOWN, with what to do; then the counts."""
     lines = [
         f"{one.command_id or '(no id)'} {one.outcome}: {one.reason}: {one.detail} "
         f"What to do: {Reason(one.reason or '').what_to_do}."
         for one in answers
         if one.outcome in {"refused", "rejected"}
     ]
+    if len(lines) > SHOWN:
+        lines[SHOWN:] = [f"… and {len(lines) - SHOWN:,} more: see the view events, or --format csv or json."]
     counts = Counter(one.outcome for one in answers)
     told = [f"{counts[outcome]:,} {outcome}" for outcome in _OF_COMMANDS if counts[outcome]]
     return [*lines, *([f"{counted(len(answers), 'command')}: {', '.join(told)}."] if told else [])]

@@ -81,6 +81,8 @@ def write_sums(folder: Path) -> None:
     if sums.exists():
         known = {name: line for line in sums.read_text(encoding="utf-8").splitlines() for name in [line[66:]]}
     issued = {path.stem for path in folder.glob("*.json")}
+    if not issued:
+        return
     files = sorted(path.name for path in folder.iterdir() if _stem(path.name) in issued)
     lines = [known.get(name) or f"{_sha256(folder / name)}  {name}" for name in files]
     _write_whole(sums, "".join(f"{line}\n" for line in lines).encode())

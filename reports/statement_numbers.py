@@ -192,7 +192,7 @@ def _days(days: Sequence[Day], month: str, language: str) -> dict[str, Any] | No
         bars = [max(0, by_day[at].charges_hao) * 1000 // peak if at in by_day else 0 for at in span]
         spans.append({"texts": ["\n".join(column) for column in zip(*rows, strict=True)], "bars": bars})
     return {
-        "heads": [said[word] for word in ("day", "calls", "answered", "minutes_short", "fee")],
+        "heads": [said[word] for word in ("day", "calls", "answered_short", "minutes_short", "fee")],
         "spans": spans,
     }
 

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
-from types import TracebackType
-from typing import Self, cast
+from typing import cast
 
 import typst
 
@@ -28,19 +26,18 @@ _FONT_FOLDERS = ("notosanssc", "notosansjp", "notosanskr")  # Chinese; kana and 
 
 
 class Typesetter:
-    """Renders one statement after the other; the first loads template and fonts. A context: it has a folder."""
+    """Renders one statement after the other; the first one loads template and fonts. `folder` is for it alone."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
         # Typst reads this when it first sets something. Statements are set by a process a core: threads would
         # only wait for one another.
         os.environ.setdefault("RAYON_NUM_THREADS", "1")
-        self._folder = tempfile.TemporaryDirectory(prefix="fentan-")
-        root = Path(self._folder.name)
-        (root / _TEMPLATE).write_bytes(files("reports").joinpath(_TEMPLATE).read_bytes())
-        (root / _MAIN).write_text(_SOURCE, encoding="utf-8")
-        self._data = root / _DATA
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / _TEMPLATE).write_bytes(files("reports").joinpath(_TEMPLATE).read_bytes())
+        (folder / _MAIN).write_text(_SOURCE, encoding="utf-8")
+        self._data = folder / _DATA
         self._compiler = typst.Compiler(
-            root / _MAIN, root=root, font_paths=_fonts(), ignore_system_fonts=True, package_path=root
+            folder / _MAIN, root=folder, font_paths=_fonts(), ignore_system_fonts=True, package_path=folder
         )
 
     def pdf(self, statement: Statement, language: str = "zh") -> bytes:
@@ -50,18 +47,6 @@ class Typesetter:
             format="pdf", timestamp=int(statement.head.issued_at.timestamp()), pdf_tags=False
         )
         return cast("bytes", rendered)
-
-    def close(self) -> None:
-        """Removes the folder."""
-        self._folder.cleanup()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _fonts() -> typst.Fonts:

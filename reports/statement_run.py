@@ -6,6 +6,7 @@ that cannot be issued comes back with its reason and does not stop the others.
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -14,6 +15,7 @@ from functools import cache
 from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import typst
 
@@ -43,26 +45,36 @@ def issue_statements(
     `statements` is read as fast as they are written. At the end each month's SHA256SUMS is brought up to date.
     """
     months: set[str] = set()
-    if workers <= 1:
-        with Typesetter() as typesetter:
+    with TemporaryDirectory(prefix="fentan-") as drafts:
+        work = _Work(folder, language, Path(drafts))
+        if workers <= 1:
             for statement in statements:
                 months.add(statement.head.month)
-                yield _issued(statement, folder, typesetter, language)
-    else:
-        yield from _in_processes(iter(statements), folder, workers, language, months)
+                yield _issued(statement, work)
+        else:
+            yield from _in_processes(iter(statements), work, workers, months)
     for month in sorted(months):
         write_sums(folder / month)
 
 
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What is the same for all: where to, in which language, and where typesetters have their files."""
+
+    folder: Path
+    language: str
+    drafts: Path
+
+
 def _in_processes(
-    statements: Iterator[Statement], folder: Path, workers: int, language: str, months: set[str]
+    statements: Iterator[Statement], work: _Work, workers: int, months: set[str]
 ) -> Iterator[Issued]:
     waiting: deque[Future[list[Issued]]] = deque()
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         try:
             while batch := list(islice(statements, _BATCH)):
                 months.update(statement.head.month for statement in batch)
-                waiting.append(pool.submit(_batch, batch, folder, language))
+                waiting.append(pool.submit(_batch, batch, work))
                 if len(waiting) > workers * _WAITING:
                     yield from waiting.popleft().result()
             while waiting:
@@ -72,26 +84,27 @@ def _in_processes(
 
 
 @cache
-def _typesetter() -> Typesetter:
-    """One a process; its folder goes when the process ends."""
-    return Typesetter()
+def _typesetter(drafts: Path) -> Typesetter:
+    """One a process."""
+    return Typesetter(drafts / str(os.getpid()))
 
 
-def _batch(statements: list[Statement], folder: Path, language: str) -> list[Issued]:
-    return [_issued(statement, folder, _typesetter(), language) for statement in statements]
+def _batch(statements: list[Statement], work: _Work) -> list[Issued]:
+    return [_issued(statement, work) for statement in statements]
 
 
-def _issued(statement: Statement, folder: Path, typesetter: Typesetter, language: str) -> Issued:
+def _issued(statement: Statement, work: _Work) -> Issued:
     kind, party_id, month = statement.kind, statement.head.party.party_id, statement.head.month
-    if is_issued(folder / month, kind, party_id, language):
+    folder = work.folder / month
+    if is_issued(folder, kind, party_id, work.language):
         return Issued(kind, party_id)
     wrong = findings(statement)
     if wrong:
         sentence = f"The statement of {kind} {party_id} for {month} does not add up: {'; '.join(wrong)}."
         return Issued(kind, party_id, error=sentence)
-    (folder / month).mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     try:
-        write(folder / month, statement, language, typesetter)
+        write(folder, statement, work.language, _typesetter(work.drafts))
     except IssuedDiffers as error:
         return Issued(kind, party_id, error=str(error))
     except typst.TypstError as error:

@@ -36,8 +36,7 @@ def write_table(rows: pa.Table, form: str, console: Console) -> None:
     elif form == "csv":
         console.out(_csv(rows), end="", highlight=False)
     else:
-        for line in _drawn(rows, console.width if console.is_terminal else None):
-            console.print(line, markup=False, soft_wrap=True)
+        console.out("\n".join(_drawn(rows, console.width if console.is_terminal else None)), highlight=False)
 
 
 def _plain(value: Any) -> Any:
@@ -48,10 +47,8 @@ def _plain(value: Any) -> Any:
         return [_plain(inner) for inner in value]
     if isinstance(value, Decimal):
         return str(value)
-    if isinstance(value, datetime):
-        return instant_text(value) if value.tzinfo else value.isoformat()
     if isinstance(value, date):
-        return value.isoformat()
+        return instant_text(value) if isinstance(value, datetime) and value.tzinfo else value.isoformat()
     if isinstance(value, bytes):
         return value.decode("utf-8", "backslashreplace")
     return value if isinstance(value, (int, float, str, bool, type(None))) else str(value)
@@ -115,4 +112,6 @@ def _short(value: Any) -> str:
 
 def _safe(text: str) -> str:
     """Without line breaks and what else a terminal would obey."""
+    if text.isprintable():
+        return text
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)

@@ -22,11 +22,6 @@ class CellText:
         self._faults = faults
         self._plain = block.isascii() or (self._encoding == "utf-8" and is_utf8(block))
         self._nul = b"\0" in block
-        delimiter, quote = mapping.layout.delimiter, mapping.layout.quote
-        beside = (delimiter, quote, b"\n", b"\r")
-        self._spaced = any(
-            mark + space in block or space + mark in block for mark in beside for space in (b" ", b"\t")
-        ) or block[:1] in {b" ", b"\t"}
 
     def text(self, name: str | None, column: Any) -> Any:
         """The column as trimmed text, null where it is empty. `name`: its field, None if nobody needs it."""
@@ -34,7 +29,7 @@ class CellText:
         text = as_text(column) if self._plain else self._decoded(name, column, hard=hard)
         if self._nul:
             text = self._without_nul(name, text, hard=hard)
-        if self._spaced:
+        if _is_spaced(text):
             text = pc.utf8_trim(text, " \t")
             text = pc.if_else(pc.equal(text, ""), None, text)
         return text
@@ -74,3 +69,15 @@ class CellText:
     def _fault(self, row: int, name: str | None, value: str) -> None:
         sentence = f"{name} is {shown(value)}, with a NUL or bytes that are not {self._encoding.upper()}."
         self._faults.setdefault(row, unreadable(sentence))
+
+
+def _is_spaced(text: Any) -> bool:
+    """Whether a cell begins or ends with a space or a tab. Empty cells are null."""
+    _, offsets_buffer, data = text.buffers()
+    offsets = np.frombuffer(offsets_buffer, np.int32, len(text) + 1)
+    if not len(text) or offsets[-1] == 0:
+        return False
+    characters = np.frombuffer(data, np.uint8, offsets[-1])
+    # where a cell is null, these look at a neighbour's edge
+    edges = characters[np.minimum(offsets[:-1], offsets[-1] - 1)], characters[np.maximum(offsets[1:] - 1, 0)]
+    return any(bool(((edge == ord(" ")) | (edge == ord("\t"))).any()) for edge in edges)

@@ -17,7 +17,7 @@ from rating.records import INSTANT, RECORD
 from streams import instants
 from streams.mapping import CALL_ID_MAX, REQUIRED, TEXTS, TIMES, Mapping
 from streams.rows import Fault, Rows, shown, unreadable
-from streams.spans import Flags, Ints, places, put
+from streams.spans import Flags, is_digits, places, put
 
 _INT64_MAX = (1 << 63) - 1
 
@@ -139,14 +139,12 @@ class _Typing:
     def _seconds(self, text: Any) -> Any:
         """Billed seconds as int64; what is no such number, or does not fit (F-04), is a fault."""
         unit = self._mapping.unit
-        plain = pc.fill_null(pc.ascii_is_decimal(text), fill_value=True).to_numpy(zero_copy_only=False)
-        if unit in {"seconds", "fractions"} and plain.all():
-            try:
-                return text.cast(pa.int64())
-            except pa.ArrowInvalid:
-                plain[:] = False
-        rows: Ints = np.flatnonzero(
-            ~plain if unit in {"seconds", "fractions"} else text.is_valid().to_numpy(zero_copy_only=False)
+        whole = unit in {"seconds", "fractions"}
+        if whole and is_digits(text):
+            return text.cast(pa.int64())
+        plain = pc.fill_null(pc.ascii_is_decimal(text), fill_value=True) if whole else text.is_null()
+        rows = places(
+            pc.invert(pc.and_(plain, pc.less(pc.fill_null(pc.binary_length(text), 0), _DIGITS_MAX)))
         )
         known: dict[str | None, int | None] = {None: None}
         values: list[int | None] = []
@@ -164,8 +162,7 @@ class _Typing:
                 )
                 seconds = None
             values.append(seconds)
-        whole = put(text, rows, [None] * len(rows)).cast(pa.int64())
-        return put(whole, rows, values)
+        return put(put(text, rows, [None] * len(rows)).cast(pa.int64()), rows, values)
 
     def _derive(self, columns: dict[str, Any]) -> None:
         """Times that the file does not give, from those that it does and the duration."""
@@ -207,6 +204,7 @@ def _fault_columns(faults: dict[int, Fault], count: int) -> tuple[Any, Any]:
     )
 
 
+_DIGITS_MAX = 19  # fewer always fit into int64
 _YEAR_S = 366 * 86_400
 _PATTERNS = {
     "seconds": re.compile(r"(-?[0-9]+)", re.ASCII),

@@ -47,6 +47,9 @@ class Times:
 def parse(texts: Any, times: Times) -> tuple[Any, Ints]:
     """A string array -> (timestamp[us, UTC] array, places of the values that are no time); null stays null."""
     count = len(texts)
+    usual = _read_usual(texts) if RFC_3339 in times.patterns else None
+    if usual is not None:
+        return usual, np.zeros(0, np.int64)
     micros = np.zeros(count, np.int64)
     filled = (
         np.ones(count, np.bool_) if not texts.null_count else texts.is_valid().to_numpy(zero_copy_only=False)
@@ -147,6 +150,28 @@ def _compile(pattern: str) -> re.Pattern[str]:
     return _COMPILED[pattern]
 
 
+def _read_usual(texts: Any) -> Any:
+    """The whole array, if every time in it has whole seconds and an offset, as most files have; else None."""
+    valid = len(texts) - texts.null_count
+    _, offsets_buffer, data = texts.buffers()
+    if not valid or texts.offset:
+        return None
+    offsets = np.frombuffer(offsets_buffer, np.int32, len(texts) + 1)
+    if offsets[-1] - offsets[0] != _USUAL * valid or int(np.diff(offsets).max()) != _USUAL:
+        return None
+    marks = np.frombuffer(data, np.uint8, _USUAL * valid, offsets[0]).reshape(valid, _USUAL)[
+        :, _COMMON[_USUAL][0]
+    ]
+    if not ((marks == ord("+")) | (marks == ord("-"))).all():
+        return None
+    try:
+        found = pc.cast(texts, INSTANT)
+    except pa.ArrowInvalid:
+        return None
+    ends = pc.min_max(found.view(pa.int64())).as_py()
+    return found if ends["min"] >= _EARLIEST_US and ends["max"] < _LATEST_US else None
+
+
 def _read_common(texts: Any, zone: tzinfo, micros: Ints, done: Flags) -> None:
     """Read the times of common widths by Arrow's own parser; `done` gains those that it took."""
     _, offsets_buffer, data = texts.buffers()
@@ -200,6 +225,7 @@ def _ahead(local: Ints, zone: tzinfo) -> Ints | int:
 
 
 _FEW = 32
+_USUAL = 25
 _DIGITS = b"0123456789"
 # width: a place, and what must stand there. Seconds, thousandths and millionths; an offset, Z or neither
 _COMMON = {

@@ -18,14 +18,13 @@ def objects(names: Sequence[str], columns: Sequence[Any], count: int, bare: Sequ
 
     bare: names whose columns are JSON text already
     """
-    parts = [
-        pc.fill_null(
-            pc.binary_join_element_wise(f",{key_text(name)}", column if name in bare else quoted(column), ""),
-            "",
-        )
-        for name, column in zip(names, columns, strict=True)
-        if column.null_count < count
-    ]
+    parts: list[Any] = []
+    for name, column in zip(names, columns, strict=True):
+        if column.null_count == count:
+            continue
+        value = [f",{key_text(name)}", column if name in bare else quoted(column)]
+        # one join of many is cheaper than many, but a null would make all of it null
+        parts += [pc.fill_null(pc.binary_join_element_wise(*value, ""), "")] if column.null_count else value
     if not parts:
         return pa.nulls(count, pa.string())
     inside = pc.binary_join_element_wise(*parts, "")

@@ -189,6 +189,8 @@ class _Merging:
         return pa.array(found, pa.string())
 
     def _fault(self) -> tuple[Any, Any]:
+        if self._rows["fault"].null_count == len(self._rows):
+            return pa.nulls(len(self._begins), pa.string()), pa.nulls(len(self._begins), pa.string())
         fault, detail = self._rows["fault"].to_pylist(), self._rows["fault_detail"].to_pylist()
         reasons: list[str | None] = []
         details: list[str | None] = []

@@ -64,6 +64,19 @@ def is_utf8(buffer: Any) -> bool:
     return True
 
 
+def is_digits(text: Any) -> bool:
+    """True if every value is a number of 1 to 18 digits, or null."""
+    _, offsets_buffer, data = text.buffers()
+    if not len(text) or data is None or text.offset:
+        return False
+    offsets = np.frombuffer(offsets_buffer, np.int32, len(text) + 1)
+    sizes = np.diff(offsets)
+    if sizes.max() > 18 or np.count_nonzero(sizes) != len(text) - text.null_count:
+        return False
+    digits = np.frombuffer(data, np.uint8, offsets[-1] - offsets[0], offsets[0]) - np.uint8(ord("0"))
+    return bool((digits <= 9).all())
+
+
 def places(flags: Any) -> Ints:
     """Where a boolean array is true; null is not."""
     return np.flatnonzero(pc.fill_null(flags, fill_value=False).to_numpy(zero_copy_only=False))

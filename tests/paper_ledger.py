@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
+from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
 
-from ledger.home import changes_of
-from ledger.rows import EventRows
 from rating import accounts, business, closing, follow, minimums, price_book, rerating
-from rating.accounts import Event
+from rating.accounts import Change, Event
 from rating.calendar import instant_text, month_of, next_month
 from rating.calls import rate
-from rating.catalogue import Catalogue, compile_changes
+from rating.catalogue import CHANGES, Catalogue, compile_changes
 from rating.commands import read_command
 from rating.follow import Spent
-from rating.money import from_decimal_array
+from rating.money import from_decimal_array, to_yuan
 from rating.records import RECORD
 from rating.state import State
+
+
+def _as_table(changes: Iterable[tuple[int, Change]]) -> pa.Table:
+    """Changes with their event's seq, as the catalogue takes them."""
+    rows = []
+    for seq, change in changes:
+        row = {name: getattr(change, name, None) for name in CHANGES.names} | {"seq": seq}
+        row["rate"], row["minimum"] = (
+            None if hao is None else to_yuan(hao) for hao in (change.rate_hao, change.minimum_hao)
+        )
+        rows.append(row)
+    return pa.Table.from_pylist(rows, schema=CHANGES)
 
 
 @dataclass(frozen=True)
@@ -49,13 +61,15 @@ class PaperLedger:
         business.decided(self.state, event)
         self.note(event)
 
+    def copy(self) -> PaperLedger:
+        """Another one that goes on from here; a catalogue never changes, so both keep theirs."""
+        return PaperLedger(deepcopy(self.state), [*self.events], [*self.calls], self.rejected, self.catalogue)
+
     def note(self, *events: Event) -> None:
         """Records events that are folded in already."""
         self.events += [(len(self.calls), event) for event in events]
-        rows = EventRows()
-        for event in events:
-            rows.add(event, 0, event.at)
-        changes = changes_of(rows.table(self.state.events_seq - len(events)))
+        first = self.state.events_seq - len(events)
+        changes = _as_table((seq, one) for seq, event in enumerate(events, first) for one in event.changes)
         terms, seq = self.state.book.terms(), self.state.events_seq
         if self.catalogue is None:
             self.catalogue = compile_changes(changes, terms, events_seq=seq)

@@ -14,7 +14,7 @@ from rating import price_book
 from rating.calendar import SHANGHAI
 from rating.minimums import charged_minimum, held_minimum
 from rating.money import from_decimal_array, yuan_text
-from rating.state import CLEAR, State
+from rating.state import CLEAR, Journalled, State
 from tests.scenario import Row, Scenario, World, priced
 
 UNSAID = {"payment", "plan_fee", "settlement"}
@@ -63,7 +63,7 @@ def _check_ledger(world: World, folder: Path) -> None:
 
 def folded(state: State) -> dict[str, Any]:
     """All that a state knows, comparable: accounts and months at zero are left out."""
-    kept = {name: dict(table) for name, table in vars(state).items() if isinstance(table, dict)}
+    kept = {name: dict(table) for name, table in vars(state).items() if isinstance(table, Journalled)}
     for name in ("balances", "leaves"):
         kept[name] = {key: hao for key, hao in kept[name].items() if hao}
     months = {key: {month: hao for month, hao in of.items() if hao} for key, of in kept["usage"].items()}

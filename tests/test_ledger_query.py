@@ -291,12 +291,17 @@ def test_a_question_without_end_is_stopped(con: duckdb.DuckDBPyConnection) -> No
         with pytest.raises(QueryFailed, match="longer than 1 s and was stopped: narrow it"):
             run_select(con, sql, timeout_s=1)
     assert rows(con, "SELECT count(*) FROM calls") == [(10,)]
-    assert not [thread for thread in threading.enumerate() if thread.name == "select"]
+    for thread in threading.enumerate():
+        if thread.name == "select":
+            thread.join(60)
+            assert not thread.is_alive()
 
 
 def test_a_question_that_needs_too_much_memory_is_stopped(con: duckdb.DuckDBPyConnection) -> None:
     with pytest.raises(QueryFailed, match="more memory than it may have: narrow it"):
-        run_select(con, "SELECT range AS x, repeat('x', 1000) FROM range(10000000) ORDER BY 2, 1 DESC")
+        run_select(
+            con, "SELECT range AS x, repeat('x', 1000) FROM range(10000000) ORDER BY 2, 1 DESC", timeout_s=300
+        )
     assert rows(con, "SELECT count(*) FROM calls") == [(10,)]
 
 
@@ -324,7 +329,7 @@ except QueryFailed as no:
         check=True,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=180,
         cwd=Path(__file__).parent.parent,
     )
     assert "longer than 1 s" in done.stdout

@@ -54,12 +54,12 @@ def test_a_call_is_explained_from_its_input_to_its_statement(
     con: duckdb.DuckDBPyConnection, seqs: dict[str, int]
 ) -> None:
     """R-CALL-3 R-CALL-7 R-CALL-8 R-CALL-1: who pays, by which event; the seconds, the rate and the product."""
-    lines = explain_call(con, "k3", NOW)
+    lines = lines_of(con, "k3")
     assert (
         lines[0]
         == "Call k3: row 2 of calls, rated. It came from scenario, position 2, at 2026-08-10 12:01:01."
     )
-    lines = explain_call(con, "k10", NOW)
+    lines = lines_of(con, "k10")
     rate = f"change_rate dearer, row {seqs['dearer']} of events"
     assert lines[1:6] == [
         f"13853100001 (0531, 山东 济南) called {NUMBER} at 2026-11-05 10:00:00; the call was answered at 2026-11-05 10:00:00 for 1 min.",

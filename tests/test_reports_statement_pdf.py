@@ -1,0 +1,178 @@
+"""The PDF: the same figures as the JSON, hostile text as text, the same bytes everywhere."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from pypdf import PdfReader
+
+from reports.statement import CustomerPart, Statement
+from reports.statement_json import statement_json
+from reports.statement_pages import pages
+from reports.statement_pdf import Typesetter
+from tests.statements_made import a_customer, a_number, a_provider
+
+HOSTILE = (
+    '#read("/etc/passwd") $x$ *b* _i_ `c` <l> @r \\ [x] {y} // c /* d */ = e \'; DROP TABLE customers; --'
+)
+
+
+@pytest.fixture(scope="module")
+def typesetter(tmp_path_factory: pytest.TempPathFactory) -> Typesetter:
+    return Typesetter(tmp_path_factory.mktemp("typst"))
+
+
+def text_of(pdf: bytes) -> list[str]:
+    """Each page's text."""
+    return [page.extract_text() for page in PdfReader(io.BytesIO(pdf)).pages]
+
+
+def printed_amounts(texts: list[str]) -> set[str]:
+    """The amounts on the pages, in the JSON's spelling."""
+    found = re.findall(r"−?[\d,]+\.\d{2,4}", "\n".join(texts))
+    return {amount.replace(",", "").replace("−", "-") for amount in found}
+
+
+def figures(value: object) -> Iterator[str]:
+    """Every amount in a statement's JSON; the caller's own leg is not printed."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            if name != "caller_estimate":
+                yield from figures(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from figures(inner)
+    elif isinstance(value, str) and re.fullmatch(r"-?\d+\.\d{2,4}", value):
+        yield value
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [a_customer([a_number(calls=70, late=3), a_number("4008123456", 30, 2)]), a_customer(), a_provider()],
+    ids=["customer", "no numbers", "provider"],
+)
+def test_the_pdf_has_every_figure_of_the_json(statement: Statement, typesetter: Typesetter) -> None:
+    """R-ARR-4, R-INV-4: amounts are the same to the last digit."""
+    expected = set(figures(json.loads(statement_json(statement))))
+    printed = printed_amounts(text_of(typesetter.pdf(statement)))
+    blank = {"0.00"}  # zero is left blank in some columns
+    assert expected - printed <= blank
+
+
+def test_page_one_adds_up_in_words_and_figures(typesetter: Typesetter) -> None:
+    """R-ARR-4: opening + paid − charged = closing."""
+    first = text_of(typesetter.pdf(a_customer([a_number(calls=0)])))[0]
+    for label, amount in [
+        ("期初余额", "547.00"),
+        ("本期存入", "300.00"),
+        ("本期费用", "50.00"),
+        ("期末余额", "797.00"),
+    ]:
+        assert label in first
+        assert amount in first
+
+
+def test_the_way_to_the_minimum_is_printed_with_its_rules(typesetter: Typesetter) -> None:
+    """R-MIN-3"""
+    texts = "\n".join(text_of(typesetter.pdf(a_customer([a_number()]))))
+    assert "基准 100.00 × 0.15 ÷ 0.30 = 50.00" in texts
+    assert "R-MIN-3" in texts
+    assert "R-MIN-1" in texts
+
+
+def test_hostile_text_is_printed_as_it_is(typesetter: Typesetter) -> None:
+    """F-24: nothing of a name, reference or number is read as Typst or SQL."""
+    statement = a_customer([a_number(HOSTILE[:40], calls=2)], name=HOSTILE, issuer=HOSTILE, party_id=HOSTILE)
+    entries = tuple(
+        replace(entry, reference=HOSTILE, posting_id=HOSTILE, kind="payment") for entry in statement.entries
+    )
+    whole = "".join("".join(text_of(typesetter.pdf(replace(statement, entries=entries)))).split())
+    for piece in ('#read("/etc/passwd")$x$*b*_i_`c`', "DROPTABLE"):
+        assert piece in whole
+    assert "root:" not in whole
+
+
+def test_names_of_any_length_and_script_are_set(typesetter: Typesetter) -> None:
+    """F-26"""
+    for name in ("超长" * 150, "x" * 300, "한국 あいう 🙂 العربية", "evil\u202e\x00\n", ""):
+        assert len(text_of(typesetter.pdf(a_customer([a_number(calls=1)], name=name)))) == 3
+
+
+def test_a_statement_without_calls_has_one_page(typesetter: Typesetter) -> None:
+    assert len(text_of(typesetter.pdf(a_customer()))) == 1
+
+
+def test_long_details_repeat_their_heading_and_number_their_pages(typesetter: Typesetter) -> None:
+    """R-CALL-7: 3,000 calls, all of them there."""
+    number = a_number(calls=3000)
+    statement = a_customer([number])
+    texts = text_of(typesetter.pdf(statement))
+    assert len(texts) == len(pages(statement)["pages"])
+    details = texts[2:]
+    assert all("主叫号码" in page and "4001170392" in page for page in details)
+    assert [f"第 {at} 页，共 {len(texts)} 页" in page for at, page in enumerate(texts, 1)] == [True] * len(
+        texts
+    )
+    assert sum(len(re.findall(r"\b\d\d:\d\d:\d\d\b", page)) for page in details) == 3000
+
+
+def test_english_is_the_same_statement(typesetter: Typesetter) -> None:
+    statement = a_customer([a_number(calls=30)])
+    chinese, english = text_of(typesetter.pdf(statement)), text_of(typesetter.pdf(statement, "en"))
+    assert printed_amounts(chinese) == printed_amounts(english)
+    assert "Closing balance" in english[0]
+    assert "Page 1 of" in english[0]
+
+
+def test_late_calls_stand_apart_with_what_they_took_back(typesetter: Typesetter) -> None:
+    """R-MIN-7, F-14"""
+    statement = a_customer([a_number(late=2)])
+    last = text_of(typesetter.pdf(statement))[-1]
+    assert "迟到话单" in last
+    assert "2026-10-" in last
+    assert "冲抵" in last
+
+
+def test_only_our_font_is_embedded(typesetter: Typesetter) -> None:
+    reader = PdfReader(io.BytesIO(typesetter.pdf(a_customer([a_number()]))))
+    fonts = {
+        str(font.get_object()["/BaseFont"]).split("+")[-1]
+        for page in reader.pages
+        for font in page["/Resources"]["/Font"].values()
+    }
+    assert fonts == {"NotoSansSC-Thin"}  # the variable font's own name
+
+
+def test_the_same_statement_gives_the_same_bytes_in_another_process(
+    typesetter: Typesetter, tmp_path: Path
+) -> None:
+    """F-14: byte for byte, whatever was set before, in another folder, at another time."""
+    statement = a_customer([a_number(late=1)])
+    assert isinstance(statement.part, CustomerPart)
+    here = typesetter.pdf(statement)
+    assert typesetter.pdf(statement) == here
+    script = (
+        "import hashlib, pathlib, sys\n"
+        "from reports.statement_pdf import Typesetter\n"
+        "from tests.statements_made import a_customer, a_number\n"
+        "pdf = Typesetter(pathlib.Path(sys.argv[1])).pdf(a_customer([a_number(late=1)]))\n"
+        "print(hashlib.sha256(pdf).hexdigest())\n"
+    )
+    there = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "elsewhere")],
+        cwd=Path(__file__).resolve().parent.parent,
+        env={"PYTHONHASHSEED": "7", "TZ": "America/New_York", "LANG": "C"},
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    assert there.stdout.strip() == hashlib.sha256(here).hexdigest()
