@@ -32,7 +32,7 @@ def life(first: int, count: int) -> Iterator[Line]:
         number, customer = f"400{index:07d}", f"C{index}"
         yield line(index, "register_customer", 1, customer_id=customer, provider_id="P1", name=f"客户{index}")
         yield line(index, "add_number", 2, service_number=number, number_class="ordinary")
-        yield line(index, "hold_number", 3 if not number.startswith("4008") else 3, service_number=number, provider_id="P1")
+        yield line(index, "hold_number", 3, service_number=number, provider_id="P1")
         yield line(index, "sign_contract", 4, service_number=number, customer_id=customer, plan_id="Y600",
                    starts_on="2026-07-01")  # fmt: skip
         yield line(index, "submit_documents", 5, service_number=number, documents=DOCUMENTS)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import resource
 import shutil
 import tempfile
@@ -18,6 +19,7 @@ import pyarrow as pa
 from ledger.seen import Seen
 
 _BATCH = 100_000
+_STEP = 1_000_000
 _MONTHS = [f"2026-{m:02d}" for m in range(5, 12)]
 
 
@@ -31,7 +33,10 @@ def main() -> None:
     place = args.dir or Path(tempfile.mkdtemp(prefix="fentan-seen-"))
     try:
         _rebuild(place / "rebuild", args.rebuild)
-        _look_up(place / "large", args.ids)
+        _fill(place / "large", args.ids)
+        other = multiprocessing.get_context("spawn").Process(target=_look_up, args=(place / "large",))
+        other.start()
+        other.join()
     finally:
         if not args.dir:
             shutil.rmtree(place)
@@ -58,29 +63,31 @@ def _rebuild(folder: Path, count: int) -> None:
     print(f"rebuilt {count / 1e6:.0f} million ids in {taken_s:.1f} s ({taken_s / count * 1e6:.2f} us each)")
 
 
-def _look_up(folder: Path, count: int) -> None:
+def _fill(folder: Path, count: int) -> None:
     seen, random = Seen.open(folder, 6), np.random.default_rng(1)
-    step = 1_000_000
     begun = time.perf_counter()
-    for first in range(0, count, step):
+    for first in range(0, count, _STEP):
         month = _MONTHS[first * len(_MONTHS) // count]
-        seen.add(random.integers(0, 2**64, step, dtype=np.uint64), np.arange(first, first + step),
-                 pa.array([month] * step).dictionary_encode())
+        seen.add(random.integers(0, 2**64, _STEP, dtype=np.uint64), np.arange(first, first + _STEP),
+                 pa.array([month] * _STEP).dictionary_encode())
     seen.publish()
     size = sum(path.stat().st_size for path in folder.iterdir())
     print(f"{count / 1e6:.0f} million ids over {len(_MONTHS)} months: {size / 1e6:.0f} MB on disk, "
           f"added in {time.perf_counter() - begun:.1f} s")
-    begun = time.perf_counter()
-    seen = Seen.open(folder, 6)
-    print(f"opened in {(time.perf_counter() - begun) * 1e3:.1f} ms, {len(list(folder.glob('*.run')))} runs, "
-          f"{_resident_mb()} MB resident at most so far")
-    known = np.random.default_rng(1).integers(0, 2**64, step, dtype=np.uint64)  # the first million
+
+
+def _look_up(folder: Path) -> None:
+    """In a process of its own, whose memory is what look-ups need."""
+    before_mb, begun = _resident_mb(), time.perf_counter()
+    seen, random = Seen.open(folder, 6), np.random.default_rng(2)
+    print(f"opened in {(time.perf_counter() - begun) * 1e3:.1f} ms, {len(list(folder.glob('*.run')))} runs")
+    known = np.random.default_rng(1).integers(0, 2**64, _STEP, dtype=np.uint64)  # the first million
     texts = [_ids(n * _BATCH, _BATCH) for n in range(10)]
     _rate("new ids, as text", lambda n: seen.lookup(texts[n]), -1)
+    few = [np.where(random.random(_BATCH) < 0.02, known[n * _BATCH :][:_BATCH], seen.hashes(texts[n])) for n in range(10)]
+    _rate("2 % known, hashed", lambda n: seen.lookup(few[n]), None)
+    print(f"{_resident_mb() - before_mb} MB more resident, the index's mapped pages included")
     _rate("known ids, hashed", lambda n: seen.lookup(known[n * _BATCH :][:_BATCH]), 0)
-    mixed = [np.where(random.random(_BATCH) < 0.02, known[n * _BATCH :][:_BATCH], seen.hashes(texts[n])) for n in range(10)]
-    _rate("2 % known, hashed", lambda n: seen.lookup(mixed[n]), None)
-    print(f"{_resident_mb()} MB resident at most (mapped pages of the index included)")
 
 
 def _rate(name: str, look_up: object, least: int | None) -> None:

@@ -5,8 +5,8 @@ is torn or does not fit the ledger. `follow` catches up with the log, `lookup` g
 row really has this id is for the caller to confirm, and if it has not, `candidates` names the others of the same
 hash.
 
-Entries lie in runs, files of sorted hashes, their seq, and a bit map over the hashes' top bits that answers for
-all but one in twenty ids that are new (`ledger.seen_runs`). Runs hold one month each, so that months beyond the
+Entries lie in runs, files of sorted hashes, their seq, and a filter that answers for nearly all ids that are new
+(`ledger.seen_runs`). Runs hold one month each, so that months beyond the
 window drop as a whole; equally large runs of a month are merged, so that there are few. What was added last is in
 memory until `publish`. Several processes may share a folder: who publishes takes over what others published.
 """
@@ -31,6 +31,7 @@ from ledger.seen_runs import (
     TornRun,
     first_in_batch,
     hash_ids,
+    marks_of,
     match,
     merge_runs,
     note,
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Seen", "first_in_batch"]
 
-_FORM = 1
+_FORM = 2
 _TAIL = 500_000  # entries in memory, sorted after each batch
 _HEAP = 2_000_000  # and unsorted, while nobody asks: then they are sorted once
 _WORTH_KEEPING = 50_000  # rows read from the ledger that the next `open` should not read again
@@ -109,8 +110,9 @@ class Seen:
         found = np.full(len(hashes), -1, dtype=np.int64)
         order = np.argsort(hashes)  # sorted needles walk through a run instead of jumping
         needles = hashes[order]
+        marks = marks_of(needles)
         for run in self._runs:
-            run.search(needles, found)
+            run.search(needles, marks, found)
         hashes, seqs, _ = self._settled()
         if len(hashes):
             note(found, np.arange(len(needles)), *match(hashes, seqs, needles))

@@ -1,7 +1,8 @@
 """Runs of the duplicate index: files of sorted hashes, and the arithmetic on them.
 
-A run's file: the hashes (uint64, ascending), their seq (int64, equal hashes by seq), and a bit map with one bit
-for each value of the hashes' top bits. All is memory-mapped; nothing of it is read before it is asked for.
+A run's file: the hashes (uint64, ascending), their seq (int64, equal hashes by seq), and a filter, 64-bit words
+that the hashes' top bits choose and of which each hash sets three bits, its marks. Of ids that are new, the
+filter lets one in some hundred through. All is memory-mapped; nothing of it is read before it is asked for.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ Seqs = npt.NDArray[np.int64]
 MAX_RUN = 16_000_000
 """Entries of the largest run that a merge makes: bounds how long one merge takes."""
 _CHUNK = 1_000_000
-_BITS_PER_ENTRY = 12  # at least; the bit map lets through one new id in twelve at most, in twenty on average
+_BITS_PER_ENTRY = 16  # of the filter, at least; twice as many at most
 _LONG_ID = 128
 _A, _B = np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A85EC53)
 
@@ -44,27 +45,34 @@ class Run:
     count: int
     hashes: Hashes
     seqs: Seqs
-    present: npt.NDArray[np.uint8]
+    words: Hashes
 
     @classmethod
     def open(cls, folder: Path, name: str, month: int, count: int) -> Run:
         """Maps a run's file. Raises TornRun if it is not whole."""
         path = folder / name
-        size = 16 * count + _map_bytes(count)
+        size = 16 * count + 8 * _words(count)
         if not path.is_file() or path.stat().st_size != size:
             raise TornRun(f"{path.name} is not {size} bytes long")
         data = np.memmap(path, dtype=np.uint8, mode="r")
         return cls(name, month, count, data[: 8 * count].view(np.uint64), data[8 * count : 16 * count].view(np.int64),
-                   data[16 * count :])
+                   data[16 * count :].view(np.uint64))
 
-    def search(self, needles: Hashes, found: Seqs) -> None:
+    def search(self, needles: Hashes, marks: Hashes, found: Seqs) -> None:
         """Notes in `found` the seq of each of the ascending `needles` that is in this run."""
-        tops = (needles >> np.uint64(64 - _map_bits(self.count))).astype(np.int64)
-        may = (self.present[tops >> 3] >> (tops & 7).astype(np.uint8)) & 1
-        maybe = np.flatnonzero(may)
-        if not len(maybe):
-            return
-        note(found, maybe, *match(self.hashes, self.seqs, needles[maybe]))
+        maybe = np.flatnonzero(self.words[_word_of(needles, self.count)] & marks == marks)
+        if len(maybe):
+            note(found, maybe, *match(self.hashes, self.seqs, needles[maybe]))
+
+
+def marks_of(hashes: Hashes) -> Hashes:
+    """The three bits that each hash sets in its word of a run's filter."""
+    one, six, low = np.uint64(1), np.uint64(6), np.uint64(63)
+    shifted = hashes >> six
+    marks = one << (hashes & low)
+    marks |= one << (shifted & low)
+    marks |= one << (shifted >> six & low)
+    return marks
 
 
 def match(hashes: Hashes, seqs: Seqs, needles: Hashes) -> tuple[npt.NDArray[np.bool_], Seqs]:
@@ -85,22 +93,20 @@ def write_run(folder: Path, month: int, parts: Iterator[tuple[Hashes, Seqs]], co
     """Writes a run from parts in ascending order, `count` entries together, onto the disk."""
     name = f"{uuid.uuid4().hex}.run"
     path = folder / name
-    bits = _map_bits(count)
-    present = np.zeros(_map_bytes(count), dtype=np.uint8)
+    words = np.zeros(_words(count), dtype=np.uint64)
     done = 0
     try:
         with path.open("wb") as file:
             for hashes, seqs in parts:
+                if not len(hashes):
+                    continue
                 _pwrite(file.fileno(), hashes, 8 * done)
                 _pwrite(file.fileno(), seqs, 8 * count + 8 * done)
-                tops = (hashes >> np.uint64(64 - bits)).astype(np.int64)
-                if len(tops):
-                    places = tops >> 3
-                    starts = np.flatnonzero(np.r_[True, places[1:] != places[:-1]])
-                    marks = np.left_shift(1, tops & 7).astype(np.uint8)
-                    present[places[starts]] |= np.bitwise_or.reduceat(marks, starts)
+                places = _word_of(hashes, count)
+                starts = np.flatnonzero(np.r_[True, places[1:] != places[:-1]])
+                words[places[starts]] |= np.bitwise_or.reduceat(marks_of(hashes), starts)
                 done += len(hashes)
-            _pwrite(file.fileno(), present, 16 * count)
+            _pwrite(file.fileno(), words, 16 * count)
             os.fsync(file.fileno())
         return Run.open(folder, name, month, count)
     except BaseException:
@@ -127,12 +133,13 @@ def _merged(runs: list[Run]) -> Iterator[tuple[Hashes, Seqs]]:
         starts = stops
 
 
-def _map_bits(count: int) -> int:
-    return max(3, (count * _BITS_PER_ENTRY).bit_length())
+def _words(count: int) -> int:
+    return 1 << max(1, (count * _BITS_PER_ENTRY // 64).bit_length())
 
 
-def _map_bytes(count: int) -> int:
-    return (1 << _map_bits(count)) // 8
+def _word_of(hashes: Hashes, count: int) -> Seqs:
+    top = 64 - _words(count).bit_length() + 1
+    return (hashes >> np.uint64(top)).view(np.int64)
 
 
 def _pwrite(handle: int, values: npt.NDArray[Any], at: int) -> None:

@@ -12,6 +12,7 @@ from ledger.faults import LedgerFault
 from ledger.home import Home
 from ledger.log import Log
 from ledger.query import QueryRefused, connect, run_select
+from ledger.version import Version
 from rating.calendar import parse_instant
 
 
@@ -29,7 +30,7 @@ def ask_own(folder: Path, text: str, now: datetime, as_of: datetime | None = Non
         return con.sql(text).to_arrow_table()
 
 
-def views(events: Log, calls: Log, now: datetime, *, for_others: bool = False) -> duckdb.DuckDBPyConnection:
+def views(events: Log | Version, calls: Log | Version, now: datetime, *, for_others: bool = False) -> duckdb.DuckDBPyConnection:
     """The public views over one snapshot of both tables."""
     return connect(
         calls.files(),
@@ -41,7 +42,7 @@ def views(events: Log, calls: Log, now: datetime, *, for_others: bool = False) -
     )
 
 
-def snapshot(folder: Path, as_of: int | datetime | None) -> tuple[Log, Log]:
+def snapshot(folder: Path, as_of: int | datetime | None) -> tuple[Log | Version, Log | Version]:
     """(events, calls): today's, or as they were at a time or at a version of `calls`."""
     events, calls = Home.open_logs(folder)
     if as_of is None:
@@ -66,7 +67,7 @@ def _version_or_time(text: str | None) -> int | datetime | None:
         ) from None
 
 
-def _last_arrival(calls: Log) -> datetime | None:
+def _last_arrival(calls: Version) -> datetime | None:
     if not calls.next_seq:
         return None
     rows = calls.read_since(calls.next_seq - 1, ["received_at"])

@@ -124,6 +124,7 @@ _PAGE = {
     "amount": ("金额", "Amount"),
     "how": ("最低消费的计算", "How the minimum came about"),
     "rule": ("规则", "Rule"),
+    "rerating": ("重新批价", "Re-rating"),
     "by_day": ("每日通话", "Calls by day"),
     "day": ("日期", "Day"),
     "no_calls": ("本月没有通话。", "No calls this month."),

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
+from ledger.home import Home
 from rating.accounts import Refused
 from rating.calendar import end_of_month
 from rating.reasons import Reason
-from reports.ask import snapshot, views
+from reports.ask import views
 from reports.statement import Statement
 from reports.statement_data import Month
 from reports.statement_run import issue_statements
@@ -46,7 +47,7 @@ def issue(
     Refused if the month is not closed or there is no such party. A statement that cannot be issued is named
     and does not stop the others.
     """
-    events, calls = snapshot(home, None)
+    events, calls = Home.open_logs(home)
     done = IssuedMonth(out / month)
     with views(events, calls, end_of_month(month)) as con:
         data = Month(con, month, events.chain)

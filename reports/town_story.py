@@ -14,9 +14,10 @@ from reports.tables import write_table
 QUESTIONS = (
     (
         "What did each month bring in?",
-        "SELECT billed_month AS month, kind, count(*) AS movements, sum(amount) AS yuan\n"
-        "FROM movements WHERE credit LIKE 'platform/revenue/%'\n"
-        "GROUP BY ALL ORDER BY ALL",
+        """\
+SELECT billed_month AS month, kind, count(*) AS movements, sum(amount) AS yuan
+FROM movements WHERE credit LIKE 'platform/revenue/%'
+GROUP BY ALL ORDER BY ALL""",
     ),
     (
         "Who owes what, since when, and what was done about it?",
@@ -24,9 +25,10 @@ QUESTIONS = (
     ),
     (
         "Which records were not charged, and why?",
-        "SELECT reason, count(*) AS records, any_value(detail) AS example\n"
-        "FROM (SELECT reason, detail FROM rejects UNION ALL SELECT reason, detail FROM duplicates)\n"
-        "GROUP BY reason ORDER BY records DESC, reason",
+        """\
+SELECT reason, count(*) AS records, any_value(detail) AS example
+FROM (SELECT reason, detail FROM rejects UNION ALL SELECT reason, detail FROM duplicates)
+GROUP BY reason ORDER BY records DESC, reason""",
     ),
 )
 

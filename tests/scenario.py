@@ -243,9 +243,9 @@ class World:
         at, what = instant(row.when), row.what.split()
         self.outcome = ("accepted", None, None)
         if what[0] == "call":
-            self._call(at, row.given)
+            self.call(at, row.given)
         elif what[0] == "close":
-            self._close(what[1], at)
+            self.close(what[1], at)
         elif what[0] == "retry":
             retry(self.home, Reason(row.given) if row.given else None, at)
         elif what[0] == "line":
@@ -304,13 +304,13 @@ class World:
         ]
         return found[-1] if found else text
 
-    def _close(self, month: str, at: datetime) -> None:
+    def close(self, month: str, at: datetime) -> None:
         try:
             close(self.home, month, at)
         except Refused as no:
             self.outcome = ("refused", no.reason, no.detail)
 
-    def _call(self, at: datetime, text: str) -> None:
+    def call(self, at: datetime, text: str) -> None:
         """A call that starts at `at` and arrives as it ends; or arrives at `at`, if the row says when it started."""
         record = dict.fromkeys(RECORD.names) | {
             "call_id": f"call-{self.records}", "caller_number": "13853100001", "raw": b"{}", "source_pos": self.records,

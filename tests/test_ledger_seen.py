@@ -161,7 +161,7 @@ def test_a_hash_depends_on_its_own_id_alone(ids: list[str], seed: int) -> None:
 
 
 def test_hashes_of_ids_that_differ_in_one_character_are_spread() -> None:
-    """Sequential ids must not crowd in one corner of the bit map, nor collide."""
+    """Sequential ids must not crowd in one corner of a run, nor collide."""
     hashes = np.concatenate([hash_ids(pa.array([f"2026-{n:07d}" for n in range(200_000)]), 7),
                              hash_ids(pa.array([str(n) for n in range(200_000)]), 7)])  # fmt: skip
     assert len(np.unique(hashes)) == 400_000

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rating.money import parse_yuan
 from reports.statement import Statement
 from reports.statement_csv import COLUMNS, statement_csv
 from reports.statement_files import SUMS, IssuedDiffers, is_issued, safe_name, write, write_sums
@@ -138,7 +139,7 @@ def test_csv_lists_every_call() -> None:
     found = rows(statement_csv(a_customer([number])))
     calls = [row for row in found if row["section"] == "call"]
     assert len(calls) == 25
-    assert sum(round(float(row["amount"]) * 10_000) for row in calls) == number.call_hao
+    assert sum(parse_yuan(row["amount"]) for row in calls) == number.call_hao
     assert sum(row["section"] == "late_call" for row in found) == 2
 
 

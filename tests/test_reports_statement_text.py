@@ -82,6 +82,6 @@ def test_wrapped_text_fits_and_loses_nothing(raw: str, room: int) -> None:
 def test_lines_break_beside_chinese_but_not_before_what_closes() -> None:
     assert text.wrap("按占用天数折算：50.00 × 15 ÷ 30 = 25.00。", 9_000) == [
         "按占用天数折算：",
-        "50.00 × 15 ÷ 30",
-        "= 25.00。",
+        "50.00 × 15 ÷ 30 =",
+        "25.00。",
     ]
