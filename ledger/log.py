@@ -161,6 +161,8 @@ class Log(Version):
         except (DeltaError, FileNotFoundError):  # the entries after ours were cleaned away
             self._load()
             return
+        except TornEntry as torn:
+            raise LedgerFault(f"A log entry of the table {self.folder.name} {torn}. {RESTORE}") from torn
         if any("digest" in entry.ours for entry in entries):
             self._acknowledge(version)
             if self.chain_fault:
@@ -221,19 +223,24 @@ class Log(Version):
         try:
             written = write_rows(self.folder, rows, self._partition_by)
         except OSError as error:
-            hashing.exception()
             raise unwritten(self.folder, error) from error
+        finally:
+            rows_digest = hashing.result()
         try:
-            self._commit_rows(rows, written, dict(offsets or {}), hashing.result())
-        except BaseException:
+            self._commit_rows(rows, written, dict(offsets or {}), rows_digest)
+        except (LostRace, LedgerFault):
+            # not after anything else: an interrupt may come when the commit is in the table already
             for file in written:
-                (self.folder / file.path).unlink(missing_ok=True)
+                if not self.has_files([file]):
+                    (self.folder / file.path).unlink(missing_ok=True)
             raise
         try:
             self.refresh()
         except OSError as error:
-            raise LedgerFault(f"The batch was committed to the table {self.folder.name}, but not acknowledged: {error}. "
-                              "Run the same command again after the cause is mended; it finds the batch.") from error
+            raise LedgerFault(
+                f"The batch was committed to the table {self.folder.name}, but not acknowledged: {error}. "
+                "Run the same command again after the cause is mended; it finds the batch."
+            ) from error
 
     def _commit_rows(self, rows: pa.Table, written: list[LiveFile], offsets: dict[str, int], rows_digest: str) -> None:
         head = next_head(self.head, rows_digest)
@@ -269,7 +276,8 @@ class Log(Version):
                 if max(map(max, filter(None, versions(self.folder)))) < version:
                     raise unwritten(self.folder, error) from error
                 return False
-        fsync_path(entry_path(self.folder, version))
+        with suppress(FileNotFoundError):  # a durable checkpoint has taken its place already
+            fsync_path(entry_path(self.folder, version))
         fsync_path(self.folder / LOG)
         self._durable = version
         return True
@@ -295,6 +303,8 @@ class Log(Version):
         """
         self.refresh()
         version = self.version
+        if last_checkpoint(self.folder) == version:
+            return version
         files, txns = read_state(self.folder, version)
         self._table.create_checkpoint()
         fsync_path(checkpoint_path(self.folder, version))

@@ -110,7 +110,8 @@ def _housekeep(folder: Path, schema: pa.Schema) -> None:
 def maintain(log: Log, *, keep: timedelta = KEEP, progress: Callable[[str], None] | None = None) -> Report:
     """Everything: merges and sorts, makes a checkpoint, removes log entries and files older than `keep`.
 
-    May run beside writers, readers and itself, as long as `keep` is longer than their longest commit or query. Raises LedgerFault if the table is not whole afterwards.
+    May run beside writers, readers and itself, as long as `keep` is longer than their longest commit or query.
+    Raises LedgerFault if the table is not whole afterwards.
     """
     report = Report()
     log.refresh()
@@ -180,30 +181,33 @@ def _adjacent(log: Log) -> Iterator[list[LiveFile]]:
 
 
 def _rewrite(log: Log, sources: list[LiveFile], order: list[str], prefix: str, report: Report) -> bool:
-    """One file in place of several, unless others have replaced one of them meanwhile."""
+    """One file in place of several, unless others have replaced one of them meanwhile.
+
+    An interrupt leaves the new file, for it may be in the table already; an orphan is removed later.
+    """
     new = _write_sorted(log, sources, order, prefix)
-    try:
-        while log.has_files(sources):
-            for file in sources:
-                os.utime(log.folder / file.path)
-            touched_ms = (log.folder / sources[-1].path).stat().st_mtime_ns // 1_000_000
-            actions = [new.add_action(log.folder, data_change=False)]
-            removes = [RemoveAction(file.path, data_change=False, deletion_timestamp=touched_ms, size=file.size,
-                                    partition_values=dict(file.partition)) for file in sources]
-            if log.commit([*actions, *removes], {}, {"rewrite": True}):
-                log.refresh()
-                report.merged_files += len(sources)
-                report.merged_rows += new.rows
-                return True
-            report.lost_races += 1
+    while log.has_files(sources) and (touched_ms := _touch(log.folder, sources)) is not None:
+        removes = [RemoveAction(file.path, data_change=False, deletion_timestamp=touched_ms, size=file.size,
+                                partition_values=dict(file.partition)) for file in sources]
+        if log.commit([new.add_action(log.folder, data_change=False), *removes], {}, {"rewrite": True}):
             log.refresh()
-    except FileNotFoundError:  # replaced, and removed already
-        pass
-    except BaseException:
-        (log.folder / new.path).unlink(missing_ok=True)
-        raise
+            report.merged_files += len(sources)
+            report.merged_rows += new.rows
+            return True
+        report.lost_races += 1
+        log.refresh()
     (log.folder / new.path).unlink(missing_ok=True)
     return False
+
+
+def _touch(folder: Path, sources: list[LiveFile]) -> int | None:
+    """Lets the files' age begin anew; gives the time in milliseconds, None if one of them is gone."""
+    try:
+        for file in sources:
+            os.utime(folder / file.path)
+        return (folder / sources[-1].path).stat().st_mtime_ns // 1_000_000
+    except FileNotFoundError:
+        return None
 
 
 def _write_sorted(log: Log, sources: list[LiveFile], order: list[str], prefix: str) -> LiveFile:

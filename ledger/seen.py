@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Seen", "first_in_batch"]
 
-_FORM = 2
+_FORM = 3
 _TAIL = 500_000  # entries in memory, sorted after each batch
 _HEAP = 2_000_000  # and unsorted, while nobody asks: then they are sorted once
 _WORTH_KEEPING = 50_000  # rows read from the ledger that the next `open` should not read again

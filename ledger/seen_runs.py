@@ -1,13 +1,15 @@
 """Runs of the duplicate index: files of sorted hashes, and the arithmetic on them.
 
-A run's file: the hashes (uint64, ascending), their seq (int64, equal hashes by seq), and a filter, 64-bit words
-that the hashes' top bits choose and of which each hash sets three bits, its marks. Of ids that are new, the
-filter lets one in some hundred through. All is memory-mapped; nothing of it is read before it is asked for.
+A run's file: a filter, then the hashes (uint64, ascending), then their seq (int64, equal hashes by seq). The
+filter is 64-bit words that the hashes' top bits choose and of which each hash sets three bits, its marks; of ids
+that are new it lets one in some hundred through. All is memory-mapped; of hashes and seq only the pages that a
+look-up touches are read, and let go again.
 """
 
 from __future__ import annotations
 
 import hashlib
+import mmap
 import os
 import uuid
 from dataclasses import dataclass
@@ -28,6 +30,8 @@ MAX_RUN = 16_000_000
 """Entries of the largest run that a merge makes: bounds how long one merge takes."""
 _CHUNK = 1_000_000
 _BITS_PER_ENTRY = 16  # of the filter, at least; twice as many at most
+_LARGE = 1_000_000
+_TOUCHED = 300
 _LONG_ID = 128
 _A, _B = np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A85EC53)
 
@@ -43,26 +47,34 @@ class Run:
     name: str
     month: int
     count: int
+    data: mmap.mmap
+    words: Hashes
     hashes: Hashes
     seqs: Seqs
-    words: Hashes
 
     @classmethod
     def open(cls, folder: Path, name: str, month: int, count: int) -> Run:
         """Maps a run's file. Raises TornRun if it is not whole."""
         path = folder / name
-        size = 16 * count + 8 * _words(count)
+        filter_bytes = 8 * _words(count)
+        size = filter_bytes + 16 * count
         if not path.is_file() or path.stat().st_size != size:
             raise TornRun(f"{path.name} is not {size} bytes long")
-        data = np.memmap(path, dtype=np.uint8, mode="r")
-        return cls(name, month, count, data[: 8 * count].view(np.uint64), data[8 * count : 16 * count].view(np.int64),
-                   data[16 * count :].view(np.uint64))
+        with path.open("rb") as file:
+            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        words = np.frombuffer(data, np.uint64, _words(count))
+        hashes = np.frombuffer(data, np.uint64, count, filter_bytes)
+        return cls(name, month, count, data, words, hashes, np.frombuffer(data, np.int64, count, size - 8 * count))
 
     def search(self, needles: Hashes, marks: Hashes, found: Seqs) -> None:
         """Notes in `found` the seq of each of the ascending `needles` that is in this run."""
         maybe = np.flatnonzero(self.words[_word_of(needles, self.count)] & marks == marks)
         if len(maybe):
             note(found, maybe, *match(self.hashes, self.seqs, needles[maybe]))
+            if self.count > _LARGE and len(maybe) > _TOUCHED:
+                # each touched a page, and its neighbours came along: they stay cached, but are not ours to hold
+                start = -(-8 * len(self.words) // mmap.PAGESIZE) * mmap.PAGESIZE
+                self.data.madvise(mmap.MADV_DONTNEED, start, len(self.data) - start)
 
 
 def marks_of(hashes: Hashes) -> Hashes:
@@ -94,19 +106,19 @@ def write_run(folder: Path, month: int, parts: Iterator[tuple[Hashes, Seqs]], co
     name = f"{uuid.uuid4().hex}.run"
     path = folder / name
     words = np.zeros(_words(count), dtype=np.uint64)
-    done = 0
+    entries, done = 8 * len(words), 0
     try:
         with path.open("wb") as file:
             for hashes, seqs in parts:
                 if not len(hashes):
                     continue
-                _pwrite(file.fileno(), hashes, 8 * done)
-                _pwrite(file.fileno(), seqs, 8 * count + 8 * done)
+                _pwrite(file.fileno(), hashes, entries + 8 * done)
+                _pwrite(file.fileno(), seqs, entries + 8 * count + 8 * done)
                 places = _word_of(hashes, count)
                 starts = np.flatnonzero(np.r_[True, places[1:] != places[:-1]])
                 words[places[starts]] |= np.bitwise_or.reduceat(marks_of(hashes), starts)
                 done += len(hashes)
-            _pwrite(file.fileno(), words, 16 * count)
+            _pwrite(file.fileno(), words, 0)
             os.fsync(file.fileno())
         return Run.open(folder, name, month, count)
     except BaseException:

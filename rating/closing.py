@@ -21,13 +21,22 @@ UsageOf = Mapping[tuple[str, str], int]
 
 def months_to_close(state: State, month: str) -> list[str]:
     """The open months up to this one, in order; empty if it is closed or nothing ever happened."""
-    first = state.facts.get("first_month")
-    start = next_month(state.closed_month) if state.closed_month else first
+    start = next_month(state.closed_month) if state.closed_month else _first_month(state)
     months: list[str] = []
     while start is not None and start <= month:
         months.append(start)
         start = next_month(start)
     return months
+
+
+def _first_month(state: State) -> str | None:
+    """The month of the first command, or of the first activation if that happened earlier and was recorded later."""
+    first: str | None = state.facts.get("first_month")
+    contracts = (contract for number in state.numbers.values() for contract in number.contracts)
+    activated = (
+        month_of(contract.activated_at) for contract in contracts if contract.activated_at is not None
+    )
+    return None if first is None else min([first, *activated])
 
 
 def close_month(

@@ -25,6 +25,7 @@ def leaf_of(state: State, account: str) -> tuple[str, str | None, str | None]:
 
 
 def positive(amount_hao: int) -> int:
+    """The amount of a command; Refused if it is not above zero."""
     if amount_hao <= 0:
         raise Refused(Reason.BAD_VALUE, f"amount {yuan_text(amount_hao)} is not above zero.")
     return amount_hao

@@ -9,6 +9,9 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
+
+import pyarrow as pa
 
 from rating.calendar import instant_text
 from rating.money import yuan_text
@@ -19,21 +22,26 @@ from reports.statement_words import line_word, list_word, pot_word, words
 
 COLUMNS = (
     "section", "service_number", "at", "item", "label", "calls", "answered", "duration_s", "billed_min", "rate",
-    "amount", "caller_number", "caller_area", "reference", "note",
+    "amount", "caller_number", "caller_area", "caller_estimate", "reference", "note",
 )  # fmt: skip
 """`section` says what a row is: statement, opening, line, closing, vat, entry, number, credit, step, day, call,
-late_call, late_call_adjustment, feature_fee, fine, customer. `item` is a code, `label` what it is called."""
+late_call, late_call_adjustment, feature_fee, fine, customer. `item` is a code, `label` what it is called. The
+estimate of the caller's own leg stands beside a call and is no part of any sum (R-CALL-1)."""
 
 _Row = dict[str, str | int]
 
 
 def statement_csv(statement: Statement, language: str = "zh") -> bytes:
-    """The rows in the order of the printed statement; the same bytes for the same statement."""
+    """The rows in the order of the printed statement, calls last; the same bytes for the same statement."""
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(COLUMNS)
     blank = dict.fromkeys(COLUMNS, "")
     writer.writerows((blank | row).values() for row in _rows(statement, language))
+    if isinstance(statement.part, CustomerPart):
+        for number in statement.part.numbers:
+            writer.writerows(_calls("call", number.service_number, number.call_details, language))
+            writer.writerows(_calls("late_call", number.service_number, number.late_calls, language))
     return out.getvalue().encode("utf-8-sig", "backslashreplace")
 
 
@@ -147,31 +155,23 @@ def _number(number: NumberCharges, language: str) -> Iterator[_Row]:
             "amount": amount,
         }
     yield from _days(number.days, who)
-    for section, calls in (("call", number.call_details), ("late_call", number.late_calls)):
-        for call in [] if calls is None else call_rows(calls):
-            row = {
-                "section": section,
-                "service_number": who,
-                "at": call["start_at"],
-                "answered": int(call["answered"]),
-                "duration_s": call["duration_s"],
-                "billed_min": billed_min(call["billed_s"]),
-                "rate": call["rate"],
-                "amount": call["owner_fee"],
-                "caller_number": neutral(call["caller_number"] or ""),
-                "caller_area": neutral(call["caller_area"] or ""),
-                "reference": neutral(call["call_id"]),
-                "note": neutral(" ".join(list_word(tag, language) for tag in call["tags"] or ())),
-            }
-            yield row
-            if section == "late_call":
-                yield {
-                    "section": "late_call_adjustment",
-                    "service_number": who,
-                    "at": call["start_at"],
-                    "amount": call["adjustment"],
-                    "reference": neutral(call["call_id"]),
-                }
+
+
+def _calls(section: str, number: str, calls: pa.Table | None, language: str) -> Iterator[tuple[object, ...]]:
+    """Calls as rows of COLUMNS; after a late call what it took back."""
+    who = neutral(number)
+    for call in [] if calls is None else call_rows(calls):
+        tags = neutral(" ".join(list_word(tag, language) for tag in call["tags"])) if call["tags"] else ""
+        reference = neutral(call["call_id"])
+        yield (
+            section, who, call["start_at"], "", "", "", int(call["answered"]), call["duration_s"],
+            billed_min(call["billed_s"]), call["rate"], call["owner_fee"], neutral(call["caller_number"] or ""),
+            neutral(call["caller_area"] or ""), call["caller_estimate"] or "", reference, tags,
+        )  # fmt: skip
+        if section == "late_call":
+            back = {"section": "late_call_adjustment", "service_number": who, "at": call["start_at"]}
+            back |= {"amount": call["adjustment"], "reference": reference}
+            yield tuple(back.get(column, "") for column in COLUMNS)
 
 
 def _days(days: Iterable[Day], who: str) -> Iterator[_Row]:
@@ -220,6 +220,7 @@ def _provider(part: ProviderPart, language: str) -> Iterator[_Row]:
                 yield row | {"note": neutral(group.provider.party_id)}
 
 
+@lru_cache(maxsize=1 << 16)
 def billed_min(billed_s: int) -> str:
     """Minutes as the ledger's views have them: four decimals where it is no whole number."""
     return yuan_text((billed_s * 10_000 + 30) // 60) if billed_s % 60 else str(billed_s // 60)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
@@ -92,6 +93,7 @@ def _columns(language: str, late: bool) -> list[Column]:
     return [*columns, Column(said["note"], 18)]
 
 
+@lru_cache(maxsize=1 << 12)
 def _date(day: int, language: str, late: bool) -> str:
     """Days since 1970 as "11-03 周二"; late calls with their year."""
     at = str(np.datetime64(day, "D"))

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import orjson
 import pyarrow as pa
 
 from rating.calendar import SHANGHAI_OFFSET_US, instant_text
@@ -25,7 +27,7 @@ _MONEY_COLUMNS = frozenset({"rate", "owner_fee", "caller_estimate", "adjustment"
 
 
 def statement_json(statement: Statement) -> bytes:
-    """UTF-8, a line for each list's element, the same bytes for the same statement."""
+    """UTF-8 with a line for each value; the same bytes for the same statement."""
     head = _plain(statement.head)
     whole = {
         "statement": head.pop("number"),
@@ -37,10 +39,10 @@ def statement_json(statement: Statement) -> bytes:
         "days": _plain(statement.days),
         **_plain(statement.part),
     }
-    text = json.dumps(whole, ensure_ascii=False, indent=1)
-    return (text + "\n").encode(
-        "utf-8", "backslashreplace"
-    )  # half a surrogate pair becomes \udXXX, as JSON has it
+    try:
+        return orjson.dumps(whole, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    except orjson.JSONEncodeError:  # half a surrogate pair, which is no UTF-8: \\udXXX, as JSON has it
+        return (json.dumps(whole, ensure_ascii=False, indent=2) + "\n").encode("utf-8", "backslashreplace")
 
 
 def _account(account: Account) -> dict[str, Any]:
@@ -84,8 +86,11 @@ def _field(name: str, value: Any) -> Any:
     return _plain(value)
 
 
+_yuan = lru_cache(maxsize=1 << 16)(yuan_text)  # few prices and fees for many calls
+
+
 def call_rows(calls: pa.Table) -> list[dict[str, Any]]:
-    """Calls as rows of plain values: instants in Shanghai time, seconds as minutes nowhere."""
+    """Calls as rows of plain values: instants in Shanghai time, amounts as text."""
     columns = {name: _column(name, calls[name]) for name in calls.column_names}
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
@@ -98,7 +103,7 @@ def _column(name: str, column: pa.ChunkedArray) -> list[Any]:
         return [f"{text}+08:00" for text in texts.tolist()]
     if name in _MONEY_COLUMNS:
         known = column.is_valid().to_pylist() if column.null_count else None
-        amounts = [yuan_text(hao) for hao in from_decimal_array(column).tolist()]
+        amounts = [_yuan(hao) for hao in from_decimal_array(column).tolist()]
         return (
             amounts
             if known is None

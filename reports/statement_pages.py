@@ -11,7 +11,7 @@ from typing import Any
 
 from rating.calendar import SHANGHAI, days_in, first_day
 from reports import statement_text as text
-from reports.statement import Account, CustomerPart, Day, Entry, Statement, Vat
+from reports.statement import Account, CustomerPart, Entry, Statement, Vat
 from reports.statement_book import Book
 from reports.statement_details import detail_tables
 from reports.statement_numbers import add_cards, number_tables
@@ -31,7 +31,7 @@ def pages(statement: Statement, language: str = "zh") -> dict[str, Any]:
     book = Book()
     _add_heading(book, statement, language)
     book.table(_account(statement.account, language))
-    _add_chart(book, statement.days, head.month, language)
+    _add_chart(book, statement, language)
     if statement.vat:
         book.table(_vat(statement.vat, language))
     if isinstance(part, CustomerPart):
@@ -41,9 +41,7 @@ def pages(statement: Statement, language: str = "zh") -> dict[str, Any]:
         book.table(_entries(statement.entries, language))
     if isinstance(part, CustomerPart):
         add_cards(book, part, head.month, language)
-        for at, table in enumerate(detail_tables(part, language)):
-            if at == 0:
-                book.new_page()
+        for table in detail_tables(part, language):
             book.table(table)
     else:
         for table in provider_tables(part, language):
@@ -56,7 +54,7 @@ def pages(statement: Statement, language: str = "zh") -> dict[str, Any]:
         "title": f"{said[statement.kind]} {text.printable(head.number)}",
         "issuer": issuer,
         "running": f"{text.fit(head.party.name, _RUNNING_EMS)}  ·  {_month(head.month, language)}",
-        "number": text.printable(head.number),
+        "number": f"{said['statement_no']} {text.fit(head.number, _RUNNING_EMS)}",
         "pages": [
             {"foot": said["page"].format(page=at, pages=count), "blocks": blocks}
             for at, blocks in enumerate(book.pages, 1)
@@ -156,16 +154,16 @@ def _account(account: Account, language: str) -> Table:
     return table
 
 
-def _add_chart(book: Book, days: Sequence[Day], month: str, language: str) -> None:
+def _add_chart(book: Book, statement: Statement, language: str) -> None:
     """Bars in thousandths of the highest, by day of the month; no chart if nothing was charged."""
-    said = words(language)
-    by_day = {day.day.day: day.charges_hao for day in days}
+    said, month = words(language), statement.head.month
+    by_day = {day.day.day: day.charges_hao for day in statement.days}
     peak = max(by_day.values(), default=0)
     if peak <= 0:
         return
     first = first_day(month)
     bars = [max(0, by_day.get(at, 0)) * 1000 // peak for at in range(1, days_in(month) + 1)]
-    book.add("title", 300, text=said["chart"])
+    book.add("title", 300, text=said[f"chart_{statement.kind}"])
     book.add(
         "chart",
         920,

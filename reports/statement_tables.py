@@ -76,6 +76,17 @@ class Table:
     size: int = 85
     row_height: int = 150
     runs: list[Rows] = field(default_factory=list)
+    spans: list[tuple[int, int]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """`spans` are the columns' left edges and widths."""
+        total, used, after_right = sum(column.share for column in self.columns), 0, False
+        self.spans = []
+        for column in self.columns:
+            left = WIDTH * used // total + (_AFTER_RIGHT if after_right and not column.right else 0)
+            used += column.share
+            self.spans.append((left, WIDTH * used // total - left))
+            after_right = column.right
 
     def add(self, rows: Sequence[Sequence[str]], style: str = "plain") -> None:
         """Rows of texts; plain ones have a line below each."""
@@ -89,23 +100,13 @@ class Table:
 
     def room(self, at: int) -> int:
         """How many thousandths of an em column `at` holds."""
-        return (self._spans()[at][1] - _GAP) * 1000 // self.size
+        return (self.spans[at][1] - _GAP) * 1000 // self.size
 
     def frame(self) -> dict[str, Any]:
         """Headings, and each column's distance from the left edge (0) or the right edge (1)."""
         edges = [
             [WIDTH - left - wide, 1] if column.right else [left, 0]
-            for (left, wide), column in zip(self._spans(), self.columns, strict=True)
+            for (left, wide), column in zip(self.spans, self.columns, strict=True)
         ]
         heads = [column.head for column in self.columns]
         return {"heads": heads, "edges": edges, "size": self.size, "row": self.row_height}
-
-    def _spans(self) -> list[tuple[int, int]]:
-        total, used, after_right = sum(column.share for column in self.columns), 0, False
-        found: list[tuple[int, int]] = []
-        for column in self.columns:
-            left = WIDTH * used // total + (_AFTER_RIGHT if after_right and not column.right else 0)
-            used += column.share
-            found.append((left, WIDTH * used // total - left))
-            after_right = column.right
-        return found

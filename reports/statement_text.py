@@ -38,6 +38,7 @@ def blank_zero(hao: int, places: int = 2) -> str:
     return amount(hao, places) if hao else ""
 
 
+@cache
 def rate(hao: int) -> str:
     """Yuan a minute, at least two decimals and no idle zeros."""
     return yuan_text(hao)
@@ -113,6 +114,8 @@ def fit(text: str, room: int) -> str:
 
 def wrap(text: str, room: int) -> list[str]:
     """Printable text in lines of at most `room`, broken at spaces and beside Chinese; at least one line."""
+    if width(printable(text)) <= room:
+        return [printable(text)]
     lines = [""]
     for word in _unbroken(printable(text)):
         for piece in _cut(word, room):

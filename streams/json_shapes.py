@@ -127,6 +127,7 @@ def match(shape: Shape, lines: Lines, rows: Ints) -> Match:
             closer = closer + (is_text if len(others) else 1)
         else:
             stop = ends - tail
+            good &= ~is_text | (_peek(lines.bytes, stop - 1) == _QUOTE)
             found.texts += is_text
         inner_start, inner_stop = start + 1, stop - 1
         if len(others):

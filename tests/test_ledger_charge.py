@@ -20,7 +20,7 @@ GIVEN = [
     "provider P1",
     "customer C1 under P1, low balance 2.00",
     "customer C2 under P1",
-    f"number {NUMBER} of C1 under P1, plan PAYG, signed 2026-07-02 10:00, active 2026-07-03 09:00",
+    f"number {NUMBER} of C1 under P1, plan PAYG, signed 2026-07-20 10:00, active 2026-08-03 09:00",
     f"number {SECOND} of C2 under P1, plan Y600, rate 0.15, signed 2026-07-02 10:00, active 2026-07-03 09:00",
 ]
 MINUTES = [timedelta(minutes=n) for n in range(3)]
@@ -59,7 +59,7 @@ def test_every_record_is_one_row(world: World) -> None:
         a_record("b", answer_at=None, length=MINUTES[0]),
         a_record("c", service_number="4009999999"),
         a_record("d", service_number="010-4001170392"),
-        a_record("e", "2026-07-03 08:59:59"),
+        a_record("e", "2026-08-03 08:59:59"),
         a_record("f", end_at=instant("2026-08-10 09:59")),
         a_record(None),
         a_record("g", fault="UNREADABLE", fault_detail="cut off"),
@@ -278,7 +278,7 @@ def test_what_follows_from_calls_is_made_up_for_after_a_crash(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as dying:
-        dying.setattr(world.home, "decide_on_calls", killed)
+        dying.setattr(world.home, "committed_calls", killed)
         with pytest.raises(KeyboardInterrupt):
             charged(world.home, *records)
     undisturbed = a_world(world.home.folder / "undisturbed")

@@ -21,6 +21,7 @@ import pytest
 from deltalake import write_deltalake
 
 from ledger import files
+from ledger import log as log_module
 from ledger.entries import entry_path
 from ledger.log import LedgerFault, Log, LostRace
 from ledger.maintain import maintain
@@ -267,6 +268,30 @@ def test_kill_9_at_any_moment_leaves_rows_and_offset_in_step(tmp_path: Path) -> 
         assert log.repaired == []
     assert ids(log) == [f"c-{n}" for n in range(log.next_seq)]
     assert verify_chain(log) == []
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(errno.EIO, "Input/output error")])
+def test_an_interrupt_right_after_the_commit_takes_no_file_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    """F-16: Ctrl-C or a failing fsync when the rows are in the table already."""
+    log = new_log(tmp_path)
+    fsync = log_module.fsync_path
+
+    def interrupted(path: Path) -> None:
+        if path.suffix == ".json":
+            raise error
+        fsync(path)
+
+    monkeypatch.setattr(log_module, "fsync_path", interrupted)
+    with pytest.raises(type(error)):
+        log.append(some_rows(3), offsets={"p": 3})
+    monkeypatch.undo()
+    with pytest.raises(LostRace):
+        log.append(some_rows(3), offsets={"p": 3})
+    assert (log.next_seq, log.offset("p")) == (3, 3)
+    assert ids(again(log)) == ["c-0", "c-1", "c-2"]
+    assert verify_chain(again(log)) == []
 
 
 @contextmanager

@@ -418,6 +418,85 @@ def test_the_fast_reading_is_the_exact_one(makers: list[list[bytes]], end: bytes
         check(end.join(lines))
 
 
+NEAR_MISSES = [
+    (b'"call_id"', b'"call_iD"'),
+    (b'"caller_area"', b'"callez_area"'),
+    (b'"queue"', b'"qu\\u0065ue"'),
+    (b": 61,", b": 061,"),
+    (b": 61,", b": 00,"),
+    (b": 61,", b": -61,"),
+    (b": 61,", b": 6 1,"),
+    (b": 61,", b": 61.0,"),
+    (b": 61,", b": 123456789012345678,"),
+    (b": 61,", b": 1234567890123456789,"),
+    (b": 61,", b": 12345678901234567890,"),
+    (b": 61,", b": nul,"),
+    (b": 61,", b": null,"),
+    (b": 61,", b": nulll,"),
+    (b": 61,", b": ,"),
+    (b": 61,", b': "",'),
+    (b": 4.41,", b": 04.41,"),
+    (b": 4.41,", b": 4.,"),
+    (b": 4.41,", b": .41,"),
+    (b": 4.41,", b": 4.4.1,"),
+    (b": 4.41,", b": -,"),
+    (b": 4.41,", b": truee,"),
+    (b": 4.41,", b": false,"),
+    (b": 4.41,", b": [],"),
+    (b'"0531"', b'"05\\"31"'),
+    (b'"0531"', b'"05\\\\31"'),
+    (b'"0531"', b'"05\\\\"'),
+    (b'"0531"', b'"05\\q31"'),
+    (b'"0531"', b'"05\\u12"'),
+    (b'"0531"', b'"05\\u0000"'),
+    (b'"0531"', b'"05\\ud83d"'),
+    (b'"0531"', b'"05\\/31"'),
+    (b'"0531"', b'"05\\u0031"'),
+    (b'"0531"', b'"05"31"'),
+    (b'"0531"', b'",0531"'),
+    (b'"0531"', b'", "'),
+    (b'"0531"', b'", "x": "'),
+    (b'"0531"', b'""'),
+    (b'"0531"', b'""0531"'),
+    (b'"0531"', b"null"),
+    (b'"0531"', b"0531"),
+    (b'"0531"', b"531"),
+    (b'"0531"', b'"05\t31"'),
+    (b'"0531"', b'"05\x0031"'),
+    (b'"0531"', b'"05\xff31"'),
+    (b'"0531"', '"济南"'.encode()),
+    (b'"vip"', b'"\\q"'),
+    (b'"vip"', b'"\xff"'),
+    (b'"vip"', b'"v"ip"'),
+    (b'"vip"', b'"v\\"ip"'),
+    (b'{"call_id"', b' {"call_id"'),
+    (b'{"call_id"', b'"call_id"'),
+    (b"}", b"} "),
+    (b"}", b"}}"),
+    (b"}", b""),
+    (b"}", b",}"),
+    (b"}", b', "queue": 1}'),
+    (b"}", b', "call_id": "x"}'),
+]
+
+
+@pytest.mark.parametrize(("old", "new"), NEAR_MISSES)
+def test_a_line_that_almost_looks_like_the_others_is_read_exactly(old: bytes, new: bytes) -> None:
+    """F-09: one byte makes it another line, among lines that are read by shape."""
+    good = line(a_call(queue="vip", mos=4.41))
+    assert old in good.replace(b"}", b",}")
+    last = line(a_call(mos=4.41, queue="vip"))
+    check(
+        b"\n".join(
+            [good] * 20
+            + [last] * 20
+            + [good.replace(old, new), last.replace(old, new)]
+            + [good] * 20
+            + [last] * 20
+        )
+    )
+
+
 def test_lines_that_look_alike_are_read_by_shape(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nulls, numbers, unknown fields and other orders do not send a line to the slow reading."""
     makers = [
