@@ -237,12 +237,7 @@ class _Lines:
         quoted = np.flatnonzero(held)
         if len(quoted):
             start, stop = starts[quoted], stops[quoted]
-            good = (
-                (data[start] == quote)
-                & (data[stop - 1] == quote)
-                & (stop - start > 1)
-                & (held[quoted] % 2 == 0)
-            )
+            good = (data[start] == quote) & (data[stop - 1] == quote) & (stop - start > 1)
             many = np.flatnonzero(good & (held[quoted] > 2))
             if len(many):
                 doubled = True

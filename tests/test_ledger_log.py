@@ -276,7 +276,7 @@ def test_an_interrupt_right_after_the_commit_takes_no_file_away(
 ) -> None:
     """F-16: Ctrl-C or a failing fsync when the rows are in the table already."""
     log = new_log(tmp_path)
-    fsync = log_module.fsync_path
+    fsync = files.fsync_path
 
     def interrupted(path: Path) -> None:
         if path.suffix == ".json":
