@@ -67,13 +67,19 @@ def mixed(count: int, numbers: int) -> Iterator[Line]:
         customer = f"customer/C{index * 7919 % numbers}"
         kind = index % 4
         if kind == 0:
-            yield line(index, "receive_payment", 60_000, account=customer, amount="100.00", reference=f"r{index}")
+            yield line(
+                index, "receive_payment", 60_000, account=customer, amount="100.00", reference=f"r{index}"
+            )
         elif kind == 1:
-            yield line(index, "set_minimum", 60_000, service_number=number, minimum=f"{200 + index // numbers}.00")
+            yield line(
+                index, "set_minimum", 60_000, service_number=number, minimum=f"{200 + index // numbers}.00"
+            )
         elif kind == 2:
             yield line(index, "change_rate", 60_000, service_number=number, rate="0.2800")
         else:
-            yield line(index, "receive_payment", 60_000, account="provider/P1", amount="1.00", reference=f"p{index}")
+            yield line(
+                index, "receive_payment", 60_000, account="provider/P1", amount="1.00", reference=f"p{index}"
+            )
 
 
 def main(numbers: int = 100_000, commands: int = 100_000) -> None:

@@ -1,6 +1,6 @@
 """What a commit costs at the beginning and after 2,000 of them, fsync and housekeeping included.
 
-    python -m bench.commits [--commits 2000] [--rows 5000] [--dir DIR]
+python -m bench.commits [--commits 2000] [--rows 5000] [--dir DIR]
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ def some_calls(count: int, first: int, month: str = "2026-11", numbers: int = 10
     there = {
         "seq": pa.array(np.arange(first, first + count)),
         "outcome": pa.array(["rated"] * count),
-        "call_id": pa.array([f"{n:016x}-{i:010d}" for i, n in enumerate(random.integers(0, 2**62, count), first)]),
+        "call_id": pa.array(
+            [f"{n:016x}-{i:010d}" for i, n in enumerate(random.integers(0, 2**62, count), first)]
+        ),
         "service_number": pa.array([f"400{n:07d}" for n in who]),
         "customer_id": pa.array([f"C{n // 2:06d}" for n in who]),
         "provider_id": pa.array([f"P{n % 100:03d}" for n in who]),
@@ -80,8 +82,10 @@ def main() -> None:
         taken_ms.append((time.perf_counter() - before) * 1e3)
     finish(log)
     elapsed = timedelta(seconds=round(time.perf_counter() - begun, 1))
-    print(f"{args.commits} commits of {args.rows} rows in {elapsed}, {len(log.live_files())} files, "
-          f"{datetime.now(UTC):%Y-%m-%d}")
+    print(
+        f"{args.commits} commits of {args.rows} rows in {elapsed}, {len(log.live_files())} files, "
+        f"{datetime.now(UTC):%Y-%m-%d}"
+    )
     first = _line("first 100", taken_ms[:100])
     for name, part in (("last 1000", taken_ms[-1000:]), ("last 100", taken_ms[-100:])):
         last = _line(name, part)

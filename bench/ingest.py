@@ -120,7 +120,11 @@ def main(calls: int = 1_000_000, runs: int = 3) -> None:
         for run in range(runs):
             target = place / f"floor-{run}"
             target.mkdir()
-            took["floor"].append(timed([sys.executable, "-m", "bench.ingest", "floor", str(place / "calls.jsonl"), str(target)]))
+            took["floor"].append(
+                timed(
+                    [sys.executable, "-m", "bench.ingest", "floor", str(place / "calls.jsonl"), str(target)]
+                )
+            )
             for base, what in (("base", "ingest"), ("full", "ingest, 50 million ids known")):
                 home = place / f"home-{run}"
                 subprocess.run(["cp", "-r", str(place / base), str(home)], check=True)
@@ -130,7 +134,9 @@ def main(calls: int = 1_000_000, runs: int = 3) -> None:
         median = {what: statistics.median(times) for what, times in took.items()}
         print(f"{calls:,} calls, {size / calls:.0f} bytes each, whole processes, medians of {runs}")
         for what, seconds in median.items():
-            print(f"  {what}: {seconds:.2f} s, {calls / seconds:,.0f} calls/s, {median['floor'] / seconds:.2f} of the floor")
+            print(
+                f"  {what}: {seconds:.2f} s, {calls / seconds:,.0f} calls/s, {median['floor'] / seconds:.2f} of the floor"
+            )
         known = median["ingest"] / median["ingest, 50 million ids known"]
         print(f"  with 50 million ids known: {known:.2f} of the speed with none")
 

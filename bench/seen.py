@@ -1,6 +1,6 @@
 """The duplicate index: look-ups with millions of ids on disk, memory, and building it anew.
 
-    python -m bench.seen [--ids 50000000] [--rebuild 10000000] [--dir DIR]
+python -m bench.seen [--ids 50000000] [--rebuild 10000000] [--dir DIR]
 """
 
 from __future__ import annotations
@@ -44,7 +44,9 @@ def main() -> None:
 
 def _ids(first: int, count: int) -> pa.Array:
     """Ids of 30 characters, as switches make them."""
-    return pa.array([f"sw1-1762147200.{n * 7919 % 1_000_003:07d}-{n:07d}" for n in range(first, first + count)])
+    return pa.array(
+        [f"sw1-1762147200.{n * 7919 % 1_000_003:07d}-{n:07d}" for n in range(first, first + count)]
+    )
 
 
 def _rebuild(folder: Path, count: int) -> None:
@@ -52,7 +54,9 @@ def _rebuild(folder: Path, count: int) -> None:
     seen, taken_s = Seen.open(folder), 0.0
     same = _ids(0, _BATCH)
     for first in range(0, count, _BATCH):
-        hashes = seen.hashes(same) ^ np.uint64(first * 2_654_435_761)  # fresh ids without the cost of their texts
+        hashes = seen.hashes(same) ^ np.uint64(
+            first * 2_654_435_761
+        )  # fresh ids without the cost of their texts
         begun = time.perf_counter()
         seen.hashes(same)
         seen.add(hashes, np.arange(first, first + _BATCH), pa.array(["2026-11"] * _BATCH).dictionary_encode())
@@ -68,12 +72,17 @@ def _fill(folder: Path, count: int) -> None:
     begun = time.perf_counter()
     for first in range(0, count, _STEP):
         month = _MONTHS[first * len(_MONTHS) // count]
-        seen.add(random.integers(0, 2**64, _STEP, dtype=np.uint64), np.arange(first, first + _STEP),
-                 pa.array([month] * _STEP).dictionary_encode())
+        seen.add(
+            random.integers(0, 2**64, _STEP, dtype=np.uint64),
+            np.arange(first, first + _STEP),
+            pa.array([month] * _STEP).dictionary_encode(),
+        )
     seen.publish()
     size = sum(path.stat().st_size for path in folder.iterdir())
-    print(f"{count / 1e6:.0f} million ids over {len(_MONTHS)} months: {size / 1e6:.0f} MB on disk, "
-          f"added in {time.perf_counter() - begun:.1f} s")
+    print(
+        f"{count / 1e6:.0f} million ids over {len(_MONTHS)} months: {size / 1e6:.0f} MB on disk, "
+        f"added in {time.perf_counter() - begun:.1f} s"
+    )
 
 
 def _look_up(folder: Path) -> None:
@@ -84,7 +93,10 @@ def _look_up(folder: Path) -> None:
     known = np.random.default_rng(1).integers(0, 2**64, _STEP, dtype=np.uint64)  # the first million
     texts = [_ids(n * _BATCH, _BATCH) for n in range(10)]
     _rate("new ids, as text", lambda n: seen.lookup(texts[n]), -1)
-    few = [np.where(random.random(_BATCH) < 0.02, known[n * _BATCH :][:_BATCH], seen.hashes(texts[n])) for n in range(10)]
+    few = [
+        np.where(random.random(_BATCH) < 0.02, known[n * _BATCH :][:_BATCH], seen.hashes(texts[n]))
+        for n in range(10)
+    ]
     _rate("2 % known, hashed", lambda n: seen.lookup(few[n]), None)
     print(f"{_resident_mb() - before_mb} MB more resident, the index's mapped pages included")
     _rate("known ids, hashed", lambda n: seen.lookup(known[n * _BATCH :][:_BATCH]), 0)
@@ -95,10 +107,15 @@ def _rate(name: str, look_up: object, least: int | None) -> None:
     for n in range(10):
         begun, begun_cpu = time.perf_counter(), time.process_time()
         found = look_up(n)  # type: ignore[operator]
-        best, least_cpu = min(best, time.perf_counter() - begun), min(least_cpu, time.process_time() - begun_cpu)
+        best, least_cpu = (
+            min(best, time.perf_counter() - begun),
+            min(least_cpu, time.process_time() - begun_cpu),
+        )
         if least is not None and (found < 0).all() != (least < 0):
             raise SystemExit(f"{name}: wrong answers")
-    print(f"{name:18} {_BATCH / best / 1e6:5.1f} million a second, {_BATCH / least_cpu / 1e6:5.1f} a CPU second")
+    print(
+        f"{name:18} {_BATCH / best / 1e6:5.1f} million a second, {_BATCH / least_cpu / 1e6:5.1f} a CPU second"
+    )
 
 
 def _resident_mb() -> int:

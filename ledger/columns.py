@@ -53,11 +53,15 @@ def missing_columns(name: str, table: DeltaTable, schema: pa.Schema) -> list[Fie
     ours = {field.name: field for field in Schema.from_arrow(schema).fields}
     for column, kind in there.items():
         if column not in ours:
-            raise LedgerFault(f"The table {name} has a column {column} that this version of Fentan does not know: "
-                              "use a newer one.")
+            raise LedgerFault(
+                f"The table {name} has a column {column} that this version of Fentan does not know: "
+                "use a newer one."
+            )
         if kind != ours[column].type:
-            raise LedgerFault(f"The column {column} of the table {name} is {kind}, not {ours[column].type}: this "
-                              "ledger was made by another version of Fentan, use that one.")
+            raise LedgerFault(
+                f"The column {column} of the table {name} is {kind}, not {ours[column].type}: this "
+                "ledger was made by another version of Fentan, use that one."
+            )
     return [field for column, field in ours.items() if column not in there]
 
 

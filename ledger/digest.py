@@ -110,7 +110,9 @@ def _pack_text(values: pa.Array, put: Put) -> None:
         put(b"=%d;%d;" % (len(values), len(one)))
         put(one)
         return
-    offsets = np.frombuffer(values.buffers()[1], dtype=np.int32)[values.offset : values.offset + len(values) + 1]
+    offsets = np.frombuffer(values.buffers()[1], dtype=np.int32)[
+        values.offset : values.offset + len(values) + 1
+    ]
     _pack_whole_numbers(np.diff(offsets).astype(np.int64), put)
     data = values.buffers()[2]
     put(memoryview(data)[offsets[0] : offsets[-1]] if data is not None else b"")

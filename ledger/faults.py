@@ -20,7 +20,11 @@ class LedgerFault(Exception):
 def unwritten(folder: Path, error: BaseException) -> LedgerFault:
     """F-18: a sentence for a disk that is full or fails."""
     if getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error):
-        return LedgerFault(f"The disk with {folder} is full: free some space and run the same command again; "
-                           "nothing of this batch was committed.")
-    return LedgerFault(f"The table {folder.name} could not be written: {error}. Run the same command again after the "
-                       "cause is mended; nothing of this batch was committed.")
+        return LedgerFault(
+            f"The disk with {folder} is full: free some space and run the same command again; "
+            "nothing of this batch was committed."
+        )
+    return LedgerFault(
+        f"The table {folder.name} could not be written: {error}. Run the same command again after the "
+        "cause is mended; nothing of this batch was committed."
+    )

@@ -46,15 +46,27 @@ class LiveFile:
     def from_add(cls, add: dict[str, Any]) -> LiveFile:
         """From an `add` action of the log."""
         stats = json.loads(add["stats"])
-        return cls(add["path"], add["size"], stats["numRecords"], stats["minValues"]["seq"],
-                   stats["maxValues"]["seq"], tuple(add["partitionValues"].items()))
+        return cls(
+            add["path"],
+            add["size"],
+            stats["numRecords"],
+            stats["minValues"]["seq"],
+            stats["maxValues"]["seq"],
+            tuple(add["partitionValues"].items()),
+        )
 
     def add_action(self, folder: Path, *, data_change: bool) -> AddAction:
         """The action that makes the file part of the table. Statistics hold `seq` only, never money."""
         written_ms = (folder / self.path).stat().st_mtime_ns // 1_000_000
-        stats = {"numRecords": self.rows, "minValues": {"seq": self.seq_min}, "maxValues": {"seq": self.seq_max},
-                 "nullCount": {"seq": 0}}
-        return AddAction(self.path, self.size, dict(self.partition), written_ms, data_change, json.dumps(stats))
+        stats = {
+            "numRecords": self.rows,
+            "minValues": {"seq": self.seq_min},
+            "maxValues": {"seq": self.seq_max},
+            "nullCount": {"seq": 0},
+        }
+        return AddAction(
+            self.path, self.size, dict(self.partition), written_ms, data_change, json.dumps(stats)
+        )
 
 
 def fsync_path(path: Path) -> None:
@@ -87,8 +99,16 @@ def write_rows(folder: Path, rows: pa.Table, partition_by: list[str]) -> list[Li
             paths.append(path)
             write_parquet(path, [part], part.schema)
             folders.add(place)
-            written.append(LiveFile(str(path.relative_to(folder)), path.stat().st_size, part.num_rows,
-                                    ends["min"].as_py(), ends["max"].as_py(), partition))
+            written.append(
+                LiveFile(
+                    str(path.relative_to(folder)),
+                    path.stat().st_size,
+                    part.num_rows,
+                    ends["min"].as_py(),
+                    ends["max"].as_py(),
+                    partition,
+                )
+            )
         for place in folders:
             fsync_path(place)
     except BaseException:
@@ -104,8 +124,15 @@ def write_parquet(path: Path, tables: Iterable[pa.Table], schema: pa.Schema) -> 
     try:
         for table in tables:
             if writer is None:
-                writer = pq.ParquetWriter(path, schema, compression="zstd", compression_level=1,
-                                          store_decimal_as_integer=True, store_schema=False, **_encodings(table))
+                writer = pq.ParquetWriter(
+                    path,
+                    schema,
+                    compression="zstd",
+                    compression_level=1,
+                    store_decimal_as_integer=True,
+                    store_schema=False,
+                    **_encodings(table),
+                )
             writer.write_table(table, ROW_GROUP)
     finally:
         if writer is not None:
@@ -120,14 +147,18 @@ def _encodings(table: pa.Table) -> dict[str, Any]:
         values = table.column(field.name).slice(0, _SAMPLE_ROWS)
         if pa.types.is_list(field.type):
             repeating.append(f"{field.name}.list.element")
-        elif pa.types.is_dictionary(field.type) or 2 * pc.count_distinct(values, "all").as_py() <= len(values):
+        elif pa.types.is_dictionary(field.type) or 2 * pc.count_distinct(values, "all").as_py() <= len(
+            values
+        ):
             repeating.append(field.name)
         elif pa.types.is_int64(field.type):
             packed[field.name] = "DELTA_BINARY_PACKED"  # such as seq: differences of one
     return {"use_dictionary": repeating, "column_encoding": packed}
 
 
-def _split(rows: pa.Table, partition_by: list[str]) -> Iterator[tuple[tuple[tuple[str, str | None], ...], pa.Table]]:
+def _split(
+    rows: pa.Table, partition_by: list[str]
+) -> Iterator[tuple[tuple[tuple[str, str | None], ...], pa.Table]]:
     if not rows.num_rows:
         return
     if not partition_by:
@@ -234,14 +265,20 @@ def scan_sql(folder: Path, files: Iterable[LiveFile], schema: pa.Schema) -> str:
         return f"(SELECT {columns} WHERE false)"
     if "=" not in str(folder):
         paths = ", ".join(path for part in parts.values() for path in part)
-        hive = "hive_partitioning = true, hive_types = {'month': 'VARCHAR'}" if any(parts) else "hive_partitioning = false"
+        hive = (
+            "hive_partitioning = true, hive_types = {'month': 'VARCHAR'}"
+            if any(parts)
+            else "hive_partitioning = false"
+        )
         return f"read_parquet([{paths}], union_by_name = true, {hive})"
     # the folders above the table would be taken for partitions: so the partitions are named one by one
     selects = []
     for partition, paths_of in parts.items():
         values = "".join(f", {'NULL' if v is None else quoted(v)}::VARCHAR AS {key}" for key, v in partition)
-        selects.append(f"SELECT *{values} FROM read_parquet([{', '.join(paths_of)}], union_by_name = true, "
-                       "hive_partitioning = false)")
+        selects.append(
+            f"SELECT *{values} FROM read_parquet([{', '.join(paths_of)}], union_by_name = true, "
+            "hive_partitioning = false)"
+        )
     return f"({' UNION ALL BY NAME '.join(selects)})"
 
 
@@ -264,7 +301,10 @@ def _sorted_by_duckdb(
     folder: Path, files: list[LiveFile], schema: pa.Schema, seq_from: int, seq_to: int, batch_rows: int
 ) -> Iterator[pa.Table]:
     with spilling(folder) as con:
-        there = {row[0] for row in con.execute(f"DESCRIBE SELECT * FROM {scan_sql(folder, files, schema)}").fetchall()}
+        there = {
+            row[0]
+            for row in con.execute(f"DESCRIBE SELECT * FROM {scan_sql(folder, files, schema)}").fetchall()
+        }
         names = ", ".join(f'"{name}"' for name in schema.names if name in there)
         rows = con.sql(
             f"SELECT {names} FROM {scan_sql(folder, files, schema)} "
@@ -273,16 +313,26 @@ def _sorted_by_duckdb(
         for batch in rows.to_arrow_reader(batch_rows):
             table = pa.Table.from_batches([batch])
             yield pa.table(
-                [table.column(f.name).cast(f.type) if f.name in there else pa.nulls(table.num_rows, f.type)
-                 for f in schema], schema=schema)
+                [
+                    table.column(f.name).cast(f.type) if f.name in there else pa.nulls(table.num_rows, f.type)
+                    for f in schema
+                ],
+                schema=schema,
+            )
 
 
 @contextmanager
 def spilling(folder: Path, memory: str = "512MB") -> Iterator[duckdb.DuckDBPyConnection]:
     """A DuckDB connection with bounded memory that sorts through a folder beside the table."""
     place = folder.parent / f".spill-{os.getpid()}-{uuid.uuid4().hex[:8]}"
-    con = duckdb.connect(config={"temp_directory": str(place), "memory_limit": memory, "TimeZone": "UTC",
-                                 "autoinstall_known_extensions": "false"})
+    con = duckdb.connect(
+        config={
+            "temp_directory": str(place),
+            "memory_limit": memory,
+            "TimeZone": "UTC",
+            "autoinstall_known_extensions": "false",
+        }
+    )
     try:
         yield con
     finally:

@@ -95,8 +95,14 @@ class Log(Version):
                 set_aside(folder, entry_path(folder, 0))
         if not any(versions(folder)):
             try:
-                DeltaTable.create(folder, schema=Schema.from_arrow(schema), mode="error", partition_by=partition_by,
-                                  configuration=_PROPERTIES, post_commithook_properties=_NO_HOOKS)
+                DeltaTable.create(
+                    folder,
+                    schema=Schema.from_arrow(schema),
+                    mode="error",
+                    partition_by=partition_by,
+                    configuration=_PROPERTIES,
+                    post_commithook_properties=_NO_HOOKS,
+                )
             except DeltaError:
                 if not any(versions(folder)):  # else another process was quicker
                     raise
@@ -183,7 +189,9 @@ class Log(Version):
         there yet, or if the chain file cannot be read.
         """
         if not 0 <= version <= self.version:
-            raise LedgerFault(f"The table {self.folder.name} has no version {version}: its last is {self.version}.")
+            raise LedgerFault(
+                f"The table {self.folder.name} has no version {version}: its last is {self.version}."
+            )
         link = self._link_where(lambda link: link.version <= version)
         past = Version(self.folder, self.schema)
         past.version, past.next_seq, past.head = version, link.seq_to, link.head
@@ -193,7 +201,9 @@ class Log(Version):
 
     def version_at(self, instant: datetime) -> int:
         """The last version whose rows had all been received by `instant` (their `received_at`)."""
-        return self._link_where(lambda link: link.at is None or datetime.fromisoformat(link.at) <= instant).version
+        return self._link_where(
+            lambda link: link.at is None or datetime.fromisoformat(link.at) <= instant
+        ).version
 
     def had_head(self, next_seq: int, head: str) -> bool:
         """Whether the chain had this head when the table had `next_seq` rows: whether what somebody folded up to
@@ -242,19 +252,30 @@ class Log(Version):
                 "Run the same command again after the cause is mended; it finds the batch."
             ) from error
 
-    def _commit_rows(self, rows: pa.Table, written: list[LiveFile], offsets: dict[str, int], rows_digest: str) -> None:
+    def _commit_rows(
+        self, rows: pa.Table, written: list[LiveFile], offsets: dict[str, int], rows_digest: str
+    ) -> None:
         head = next_head(self.head, rows_digest)
         seq_to = self.next_seq + rows.num_rows
-        ours = {"seq_from": self.next_seq, "seq_to": seq_to, "digest": rows_digest, "head": head,
-                "at": latest_arrival(rows)}
-        actions: list[AddAction | RemoveAction] = [f.add_action(self.folder, data_change=True) for f in written]
+        ours = {
+            "seq_from": self.next_seq,
+            "seq_to": seq_to,
+            "digest": rows_digest,
+            "head": head,
+            "at": latest_arrival(rows),
+        }
+        actions: list[AddAction | RemoveAction] = [
+            f.add_action(self.folder, data_change=True) for f in written
+        ]
         while not self.commit(actions, {**offsets, "seq": seq_to, "chain": head_number(head)}, ours):
             before = self._txns.copy()
             self.refresh()
             if self._txns != before:  # every commit of rows or offsets moves one; maintenance none
                 raise LostRace(f"the table {self.folder.name} was added to by somebody else")
 
-    def commit(self, actions: list[AddAction | RemoveAction], txns: dict[str, int], ours: dict[str, Any]) -> bool:
+    def commit(
+        self, actions: list[AddAction | RemoveAction], txns: dict[str, int], ours: dict[str, Any]
+    ) -> bool:
         """One compare-and-set on the version in hand, durable on return; False if somebody else was first.
 
         For `append` and maintenance. `ours` goes into the commit info. Does not move the snapshot: `refresh`.
@@ -266,11 +287,17 @@ class Log(Version):
         note = {**ours, "adds": len(actions) - removes, "removes": removes, "txns": txns}
         try:
             self._table.create_write_transaction(
-                actions, mode="append", schema=self._table.schema(), partition_by=self._partition_by,
+                actions,
+                mode="append",
+                schema=self._table.schema(),
+                partition_by=self._partition_by,
                 commit_properties=CommitProperties(
-                    max_commit_retries=0, custom_metadata={"fentan": note},
-                    app_transactions=[Transaction(app, at) for app, at in txns.items()]),
-                post_commithook_properties=_NO_HOOKS)
+                    max_commit_retries=0,
+                    custom_metadata={"fentan": note},
+                    app_transactions=[Transaction(app, at) for app, at in txns.items()],
+                ),
+                post_commithook_properties=_NO_HOOKS,
+            )
         except (DeltaError, OSError) as error:
             if not self._is_ours(version, actions):
                 if max(map(max, filter(None, versions(self.folder)))) < version:
@@ -311,8 +338,10 @@ class Log(Version):
         fsync_path(self.folder / LOG / "_last_checkpoint")
         fsync_path(self.folder / LOG)
         if read_state(self.folder, version) != (files, txns):
-            raise LedgerFault(f"The checkpoint of version {version} of the table {self.folder.name} differs from the "
-                              f"log. Remove {checkpoint_path(self.folder, version)} and report this.")
+            raise LedgerFault(
+                f"The checkpoint of version {version} of the table {self.folder.name} differs from the "
+                f"log. Remove {checkpoint_path(self.folder, version)} and report this."
+            )
         return version
 
     # -- inside
@@ -328,7 +357,9 @@ class Log(Version):
                 fsync_path(entry_path(self.folder, self._table.version()))
                 fsync_path(self.folder / LOG)
             self._load()
-        raise LedgerFault(f"The table {self.folder.name} could not be given its new columns: is its disk full?")
+        raise LedgerFault(
+            f"The table {self.folder.name} could not be given its new columns: is its disk full?"
+        )
 
     def _catch_up_chain(self) -> None:
         """At `open`: acknowledges commits that their writers did not come to acknowledge; mends what is torn."""
@@ -365,20 +396,27 @@ class Log(Version):
         except ChainFault as fault:
             self._note_chain_fault(str(fault))
         except OSError as error:
-            if error.errno not in (errno.EACCES, errno.EROFS):  # who may only read leaves it to those who write
+            if error.errno not in (
+                errno.EACCES,
+                errno.EROFS,
+            ):  # who may only read leaves it to those who write
                 raise
 
     def _note_chain_fault(self, fault: str) -> None:
-        self.chain_fault = (f"The chain file of the table {self.folder.name} does not fit the table: {fault}. "
-                            f"Restore {self.chain.path.name} from a backup; `fentan verify` says what is proven.")
+        self.chain_fault = (
+            f"The chain file of the table {self.folder.name} does not fit the table: {fault}. "
+            f"Restore {self.chain.path.name} from a backup; `fentan verify` says what is proven."
+        )
 
     def _link_where(self, wanted: Callable[[Link], bool]) -> Link:
         """The last line of the chain that is wanted; the first of all if none is."""
         try:
             return next(filter(wanted, self.chain.links_backward()), FIRST)
         except (ChainFault, FileNotFoundError) as fault:
-            raise LedgerFault(f"Earlier versions of the table {self.folder.name} cannot be told apart: {fault}. "
-                              f"Restore {self.chain.path.name} from a backup.") from fault
+            raise LedgerFault(
+                f"Earlier versions of the table {self.folder.name} cannot be told apart: {fault}. "
+                f"Restore {self.chain.path.name} from a backup."
+            ) from fault
 
     def _open_table(self) -> None:
         """A fresh handle; `_base` is the checkpoint that it begins with."""
@@ -397,7 +435,9 @@ class Log(Version):
                 break
             except (DeltaError, OSError, TornEntry, pa.ArrowException) as error:
                 if not attempts_left:  # else the log may have been cleaned up between two looks at it
-                    raise LedgerFault(f"The table {self.folder.name} cannot be read: {error}. {RESTORE}") from error
+                    raise LedgerFault(
+                        f"The table {self.folder.name} cannot be read: {error}. {RESTORE}"
+                    ) from error
         self._partition_by = list(self._table.metadata().partition_columns)
         self.next_seq = self._txns.get("seq", 0)
         kept = self._chain_head()

@@ -54,7 +54,9 @@ SMALL_ROWS = 60_000
 _SMALL_FILES = 64  # of one partition; or so many times four of all, so that late calls do not pile up unseen
 _FEW_FILES = 8
 _ENTRIES = 16
-_MERGED_ROWS = 1_000_000  # of a file of events: their order is seq, so that one file would be rewritten for ever
+_MERGED_ROWS = (
+    1_000_000  # of a file of events: their order is seq, so that one file would be rewritten for ever
+)
 _SORTED = "s-"
 _at_work: dict[Path, threading.Thread] = {}
 _trouble = logging.getLogger("fentan.ledger")
@@ -83,7 +85,9 @@ def housekeep(log: Log) -> threading.Thread | None:
     running = _at_work.get(log.folder)
     if (running is not None and running.is_alive()) or log.since_checkpoint() < _ENTRIES:
         return None
-    thread = threading.Thread(target=_housekeep, args=(log.folder, log.schema), name=f"housekeep {log.folder.name}")
+    thread = threading.Thread(
+        target=_housekeep, args=(log.folder, log.schema), name=f"housekeep {log.folder.name}"
+    )
     _at_work[log.folder] = thread
     thread.start()
     return thread
@@ -120,7 +124,9 @@ def maintain(log: Log, *, keep: timedelta = KEEP, progress: Callable[[str], None
     for files in due:
         month = dict(files[0].partition).get("month")
         if progress:
-            progress(f"{log.folder.name} {month or ''}: {sum(f.rows for f in files):,} rows".replace(" :", ":"))
+            progress(
+                f"{log.folder.name} {month or ''}: {sum(f.rows for f in files):,} rows".replace(" :", ":")
+            )
         if _rewrite(log, files, order, _SORTED if len(order) > 1 else "", report) and month is not None:
             report.sorted_months.append(month)
     _checkpoint(log, report)
@@ -187,8 +193,16 @@ def _rewrite(log: Log, sources: list[LiveFile], order: list[str], prefix: str, r
     """
     new = _write_sorted(log, sources, order, prefix)
     while log.has_files(sources) and (touched_ms := _touch(log.folder, sources)) is not None:
-        removes = [RemoveAction(file.path, data_change=False, deletion_timestamp=touched_ms, size=file.size,
-                                partition_values=dict(file.partition)) for file in sources]
+        removes = [
+            RemoveAction(
+                file.path,
+                data_change=False,
+                deletion_timestamp=touched_ms,
+                size=file.size,
+                partition_values=dict(file.partition),
+            )
+            for file in sources
+        ]
         if log.commit([new.add_action(log.folder, data_change=False), *removes], {}, {"rewrite": True}):
             log.refresh()
             report.merged_files += len(sources)
@@ -225,7 +239,8 @@ def _write_sorted(log: Log, sources: list[LiveFile], order: list[str], prefix: s
                 con.execute(
                     f"COPY (SELECT {', '.join(body.names)} FROM {scan_sql(folder, sources, body)} "
                     f"ORDER BY {', '.join(order)}) TO {quoted(str(path))} "
-                    f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP})")
+                    f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP})"
+                )
             fsync_path(path)
         _assert_same(path, rows, least, most)
         fsync_path(path.parent)
@@ -239,8 +254,10 @@ def _assert_same(path: Path, rows: int, least: int, most: int) -> None:
     """The new file has as many rows, all different, between the same seq, as its sources; the chain proves the rest."""
     seqs = np.sort(pq.read_table(path, columns=["seq"]).column("seq").to_numpy())
     if len(seqs) != rows or (seqs[0], seqs[-1]) != (least, most) or not (seqs[1:] > seqs[:-1]).all():
-        raise LedgerFault(f"Rewriting gave {len(seqs)} rows instead of {rows}: {path.name} was dropped, the table is "
-                          "as before; report this.")
+        raise LedgerFault(
+            f"Rewriting gave {len(seqs)} rows instead of {rows}: {path.name} was dropped, the table is "
+            "as before; report this."
+        )
 
 
 # -- the log, and what is no longer needed

@@ -37,39 +37,71 @@ def verify_chain(log: Log, progress: Callable[[int], None] | None = None) -> lis
     of rows done now and then.
     """
     if not log.chain.path.is_file():
-        return [Finding(0, log.next_seq, f"{log.chain.path.name} is missing: nothing is proven. Restore it from a "
-                                         "backup.")]
+        return [
+            Finding(
+                0,
+                log.next_seq,
+                f"{log.chain.path.name} is missing: nothing is proven. Restore it from a backup.",
+            )
+        ]
     findings: list[Finding] = []
     rows = _Rows(log, findings, progress)
     before = FIRST
     for number, link in log.chain.links():
         if link is None:
-            findings.append(Finding(before.seq_to, before.seq_to, f"line {number} of {log.chain.path.name} cannot be read"))
+            findings.append(
+                Finding(
+                    before.seq_to, before.seq_to, f"line {number} of {log.chain.path.name} cannot be read"
+                )
+            )
         elif number == 1:
             if link != FIRST:
-                findings.append(Finding(0, 0, f"the first line of {log.chain.path.name} is not the table's creation"))
+                findings.append(
+                    Finding(0, 0, f"the first line of {log.chain.path.name} is not the table's creation")
+                )
         elif link.version <= log.version:
             findings += _check_link(number, link, before, log)
             findings += rows.check(link, log.schema)
             before = link
     findings += rows.rest()
     if before.seq_to != log.next_seq:
-        findings.append(Finding(before.seq_to, log.next_seq,
-                                f"{log.chain.path.name} ends at seq {before.seq_to}, the table at {log.next_seq}"))
+        findings.append(
+            Finding(
+                before.seq_to,
+                log.next_seq,
+                f"{log.chain.path.name} ends at seq {before.seq_to}, the table at {log.next_seq}",
+            )
+        )
     elif head_number(before.head) != log.head_mark:
-        findings.append(Finding(0, log.next_seq, f"the head of {log.chain.path.name} is not the one that the table's "
-                                                 "log has: the file was edited, or the log"))
+        findings.append(
+            Finding(
+                0,
+                log.next_seq,
+                f"the head of {log.chain.path.name} is not the one that the table's "
+                "log has: the file was edited, or the log",
+            )
+        )
     return findings
 
 
 def _check_link(number: int, link: Link, before: Link, log: Log) -> list[Finding]:
     if link.seq_from != before.seq_to:
-        return [Finding(min(before.seq_to, link.seq_from), max(before.seq_to, link.seq_from),
-                        f"line {number} of {log.chain.path.name} begins at seq {link.seq_from}, the line before it "
-                        f"ends at {before.seq_to}: lines were removed or added")]
+        return [
+            Finding(
+                min(before.seq_to, link.seq_from),
+                max(before.seq_to, link.seq_from),
+                f"line {number} of {log.chain.path.name} begins at seq {link.seq_from}, the line before it "
+                f"ends at {before.seq_to}: lines were removed or added",
+            )
+        ]
     if link.head != next_head(before.head, link.digest):
-        return [Finding(link.seq_from, link.seq_to,
-                        f"line {number} of {log.chain.path.name} does not continue the chain: it was edited")]
+        return [
+            Finding(
+                link.seq_from,
+                link.seq_to,
+                f"line {number} of {log.chain.path.name} does not continue the chain: it was edited",
+            )
+        ]
     return []
 
 
@@ -100,7 +132,9 @@ class _Rows:
         try:
             pq.read_metadata(folder / file.path)
         except (OSError, pa.ArrowException) as error:
-            self._findings.append(Finding(file.seq_min, file.seq_max + 1, f"{file.path} cannot be read: {error}"))
+            self._findings.append(
+                Finding(file.seq_min, file.seq_max + 1, f"{file.path} cannot be read: {error}")
+            )
             return False
         return True
 
@@ -136,8 +170,13 @@ class _Rows:
         if odd:
             findings.append(Finding(link.seq_from, link.seq_to, f"{_rows(odd)} more than were committed"))
         if not findings and digest(rows, schema, link.seq_from) != link.digest:
-            findings.append(Finding(link.seq_from, link.seq_to,
-                                    f"a value of a row was changed (committed as version {link.version})"))
+            findings.append(
+                Finding(
+                    link.seq_from,
+                    link.seq_to,
+                    f"a value of a row was changed (committed as version {link.version})",
+                )
+            )
         return findings
 
     def rest(self) -> list[Finding]:

@@ -48,8 +48,10 @@ def _mend_entries(folder: Path, schema: pa.Schema, acknowledged: Link) -> tuple[
     base = max(checkpoints, default=-1)
     newest = max([*entries, base], default=-1)
     if newest < acknowledged.version:
-        raise LedgerFault(f"The table {name} ends at version {newest}, but version {acknowledged.version} was "
-                          f"acknowledged: log entries are lost. {RESTORE}")
+        raise LedgerFault(
+            f"The table {name} ends at version {newest}, but version {acknowledged.version} was "
+            f"acknowledged: log entries are lost. {RESTORE}"
+        )
     there = set(entries)
     unacknowledged = []
     for version in range(base + 1, newest + 1):
@@ -65,13 +67,16 @@ def _mend_entries(folder: Path, schema: pa.Schema, acknowledged: Link) -> tuple[
             if versions(folder)[1] != checkpoints:
                 raise FileNotFoundError(version) from torn
             if version <= acknowledged.version:
-                raise LedgerFault(f"Log entry {version} of the table {name} {torn}, and it had been "
-                                  f"acknowledged. {RESTORE}") from torn
+                raise LedgerFault(
+                    f"Log entry {version} of the table {name} {torn}, and it had been acknowledged. {RESTORE}"
+                ) from torn
             for later in range(version, newest + 1):
                 if later in there:
                     set_aside(folder, entry_path(folder, later))
-            mended.append(f"Log entry {version} of the table {name} {torn}; it had not been acknowledged and was "
-                          f"set aside in {name}/.torn, the ledger is as before it.")
+            mended.append(
+                f"Log entry {version} of the table {name} {torn}; it had not been acknowledged and was "
+                f"set aside in {name}/.torn, the ledger is as before it."
+            )
             break
         check_ours(folder, entry)
         if version > acknowledged.version:
@@ -82,8 +87,10 @@ def _mend_entries(folder: Path, schema: pa.Schema, acknowledged: Link) -> tuple[
 def check_ours(folder: Path, entry: Entry) -> None:
     """Raises LedgerFault for data that another program has added or removed."""
     if entry.changes_data and not entry.ours:
-        raise LedgerFault(f"Version {entry.version} of the table {folder.name} was not written by Fentan: only Fentan "
-                          f"may write its tables. {RESTORE}")
+        raise LedgerFault(
+            f"Version {entry.version} of the table {folder.name} was not written by Fentan: only Fentan "
+            f"may write its tables. {RESTORE}"
+        )
 
 
 def check_live(folder: Path, files: list[LiveFile], expected_rows: int) -> None:
@@ -98,7 +105,9 @@ def check_live(folder: Path, files: list[LiveFile], expected_rows: int) -> None:
             raise LedgerFault(f"The ledger's file {folder.name}/{file.path} is {what}. {RESTORE}")
     rows = sum(file.rows for file in files)
     if rows != expected_rows:
-        raise LedgerFault(f"The table {folder.name} holds {rows} rows, but {expected_rows} were committed. {RESTORE}")
+        raise LedgerFault(
+            f"The table {folder.name} holds {rows} rows, but {expected_rows} were committed. {RESTORE}"
+        )
 
 
 def link_of(entry: Entry, before: Link) -> Link | None:
@@ -107,7 +116,9 @@ def link_of(entry: Entry, before: Link) -> Link | None:
     if "digest" not in ours:
         return None
     if ours["seq_from"] != before.seq_to or ours["head"] != next_head(before.head, ours["digest"]):
-        raise ChainFault(f"version {entry.version} does not continue the chain after version {before.version}")
+        raise ChainFault(
+            f"version {entry.version} does not continue the chain after version {before.version}"
+        )
     at = max((t for t in (before.at, ours["at"]) if t is not None), default=None)
     return Link(entry.version, ours["seq_from"], ours["seq_to"], ours["digest"], ours["head"], at)
 
@@ -118,8 +129,10 @@ def _check_files(folder: Path, entry: Entry) -> None:
         if not path.is_file():
             raise TornEntry(f"names the file {file.path}, which is missing")
         if path.stat().st_size != file.size:
-            raise TornEntry(f"names the file {file.path}, which is {path.stat().st_size} bytes long "
-                            f"instead of {file.size}")
+            raise TornEntry(
+                f"names the file {file.path}, which is {path.stat().st_size} bytes long "
+                f"instead of {file.size}"
+            )
 
 
 def _check_rows(folder: Path, schema: pa.Schema, entry: Entry) -> None:
@@ -152,12 +165,16 @@ def _mend_checkpoints(folder: Path) -> list[str]:
         except (OSError, pa.ArrowException) as error:
             base = checkpoints[-2] if len(checkpoints) > 1 else -1
             if not set(range(base + 1, newest + 1)) <= set(entries):
-                raise LedgerFault(f"The checkpoint {path.name} of the table {folder.name} cannot be read and the "
-                                  f"entries before it are gone. {RESTORE}") from error
+                raise LedgerFault(
+                    f"The checkpoint {path.name} of the table {folder.name} cannot be read and the "
+                    f"entries before it are gone. {RESTORE}"
+                ) from error
             set_aside(folder, path)
             pointer.unlink(missing_ok=True)
-            mended.append(f"The checkpoint of version {newest} of the table {folder.name} could not be read and was "
-                          f"set aside in {folder.name}/.torn; the log before it is whole.")
+            mended.append(
+                f"The checkpoint of version {newest} of the table {folder.name} could not be read and was "
+                f"set aside in {folder.name}/.torn; the log before it is whole."
+            )
             checkpoints.pop()
         else:
             break

@@ -147,7 +147,9 @@ class _Replay:
         if not len(decided):
             facts = self.events_left.peek_facts()
             if not facts:
-                raise LedgerFault(f"Row {self.done.events} of events follows from nothing: run `fentan verify`.")
+                raise LedgerFault(
+                    f"Row {self.done.events} of events follows from nothing: run `fentan verify`."
+                )
             self._decide(facts, decided)
         count = len(decided)
         old = self.events_left.read(count)
@@ -201,7 +203,9 @@ class _Rows:
             if facts.num_rows:
                 commands = pc.is_valid(facts.column("source"))
                 alike = _leading_run(facts, ["source", "received_at", "calls_seq"])
-                found: list[dict[str, Any]] = (alike if commands[0].as_py() else facts.slice(0, 1)).to_pylist()
+                found: list[dict[str, Any]] = (
+                    alike if commands[0].as_py() else facts.slice(0, 1)
+                ).to_pylist()
                 return found
             more = next(self._batches, None)
             if more is None:

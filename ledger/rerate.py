@@ -75,7 +75,9 @@ def _charged(home: Home, number: str, from_at: datetime) -> pa.Table:
         WHERE c.outcome = 'rated' AND c.service_number = $number AND c.start_at >= $from_at AND c.month >= $month
           AND c.seq < $until
         ORDER BY c.seq"""
-    return scan.ask(query, number=number, from_at=from_at, month=month_of(from_at), until=home.state.calls_seq)
+    return scan.ask(
+        query, number=number, from_at=from_at, month=month_of(from_at), until=home.state.calls_seq
+    )
 
 
 def _priced_now(home: Home, charged: pa.Table) -> list[rerating.Rerated]:

@@ -132,8 +132,13 @@ class Seen:
     # -- adding
 
     def add(
-        self, ids: pa.Array | pa.ChunkedArray | Hashes, seqs: pa.Array | pa.ChunkedArray | Seqs,
-        months: pa.Array | pa.ChunkedArray | None = None, *, next_seq: int | None = None, head: str | None = None,
+        self,
+        ids: pa.Array | pa.ChunkedArray | Hashes,
+        seqs: pa.Array | pa.ChunkedArray | Seqs,
+        months: pa.Array | pa.ChunkedArray | None = None,
+        *,
+        next_seq: int | None = None,
+        head: str | None = None,
     ) -> None:
         """Adds charged ids (or their hashes) with the seq of their rows and their months ("2026-11").
 
@@ -182,7 +187,9 @@ class Seen:
                     self._take_over(index)
                     self._proven = True
                     return
-                if index["seed"] != self._seed:  # begun anew by somebody: ours is further, but cannot be joined to it
+                if (
+                    index["seed"] != self._seed
+                ):  # begun anew by somebody: ours is further, but cannot be joined to it
                     return
                 hashes, seqs, codes = self._settled()
                 late = seqs >= index["next_seq"]
@@ -216,7 +223,9 @@ class Seen:
         if not len(hashes):
             return -1
         numbers = seqs if isinstance(seqs, np.ndarray) else seqs.to_numpy()
-        codes = _month_codes(months) if months is not None else np.full(len(hashes), _NO_MONTH, dtype=np.int32)
+        codes = (
+            _month_codes(months) if months is not None else np.full(len(hashes), _NO_MONTH, dtype=np.int32)
+        )
         self._heap.append((hashes, numbers, codes))
         if len(self._tail[0]) >= _TAIL or sum(len(part[0]) for part in self._heap) >= _HEAP:
             self._spill()
@@ -269,7 +278,9 @@ class Seen:
     def _drop_old_months(self) -> None:
         if self.window_months is not None and self._runs:
             newest = max(run.month for run in self._runs)
-            self._forget([r for r in self._runs if r.month != _NO_MONTH and newest - r.month > self.window_months])
+            self._forget(
+                [r for r in self._runs if r.month != _NO_MONTH and newest - r.month > self.window_months]
+            )
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -281,7 +292,14 @@ class Seen:
         try:
             index: dict[str, Any] = json.loads((self.folder / "index.json").read_bytes())
         except FileNotFoundError:
-            return {"form": _FORM, "generation": "", "seed": self._seed, "next_seq": 0, "head": None, "runs": []}
+            return {
+                "form": _FORM,
+                "generation": "",
+                "seed": self._seed,
+                "next_seq": 0,
+                "head": None,
+                "runs": [],
+            }
         if index["form"] != _FORM:
             raise TornRun("another version's index")
         return index
@@ -295,9 +313,14 @@ class Seen:
 
     def _write_index(self) -> None:
         self._generation = secrets.token_hex(8)
-        index = {"form": _FORM, "generation": self._generation, "seed": self._seed, "next_seq": self.next_seq,
-                 "head": self._head,
-                 "runs": [{"name": r.name, "month": r.month, "count": r.count} for r in self._runs]}
+        index = {
+            "form": _FORM,
+            "generation": self._generation,
+            "seed": self._seed,
+            "next_seq": self.next_seq,
+            "head": self._head,
+            "runs": [{"name": r.name, "month": r.month, "count": r.count} for r in self._runs],
+        }
         new = self.folder / "index.new"
         with new.open("w") as file:
             json.dump(index, file)
@@ -325,8 +348,11 @@ def _by_hash(part: Tail, kind: Literal["quicksort", "stable"]) -> Tail:
 
 
 def _joined(parts: list[Tail]) -> Tail:
-    return (np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts]),
-            np.concatenate([part[2] for part in parts]))
+    return (
+        np.concatenate([part[0] for part in parts]),
+        np.concatenate([part[1] for part in parts]),
+        np.concatenate([part[2] for part in parts]),
+    )
 
 
 def _month_codes(months: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.int32]:

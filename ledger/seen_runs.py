@@ -64,7 +64,9 @@ class Run:
             data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         words = np.frombuffer(data, np.uint64, _words(count))
         hashes = np.frombuffer(data, np.uint64, count, filter_bytes)
-        return cls(name, month, count, data, words, hashes, np.frombuffer(data, np.int64, count, size - 8 * count))
+        return cls(
+            name, month, count, data, words, hashes, np.frombuffer(data, np.int64, count, size - 8 * count)
+        )
 
     def search(self, needles: Hashes, marks: Hashes, found: Seqs) -> None:
         """Notes in `found` the seq of each of the ascending `needles` that is in this run."""

@@ -136,7 +136,7 @@ def _accepted_before(home: Home, ids: list[str]) -> dict[str, _Before]:
     if not wanted:
         return {}
     found = scan.ask(
-        f"SELECT command_id, seq, kind, \"at\", payload FROM {home.events.scan_sql()} WHERE list_contains($seqs, seq)",
+        f'SELECT command_id, seq, kind, "at", payload FROM {home.events.scan_sql()} WHERE list_contains($seqs, seq)',
         seqs=wanted,
     )
     rows = found.to_pylist()

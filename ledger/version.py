@@ -67,7 +67,12 @@ class Version:
         return pa.concat_tables([self._fields(columns).empty_table(), *self.read_batches_since(seq, columns)])
 
     def read_batches_since(
-        self, seq: int, columns: list[str] | None = None, batch_rows: int = BATCH_ROWS, *, ordered: bool = True
+        self,
+        seq: int,
+        columns: list[str] | None = None,
+        batch_rows: int = BATCH_ROWS,
+        *,
+        ordered: bool = True,
     ) -> Iterator[pa.Table]:
         """As `read_since`, in tables of at most `batch_rows` rows and in bounded memory.
 

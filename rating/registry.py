@@ -22,6 +22,7 @@ def number_text(text: str) -> str:
 
 
 def known_provider(state: State, provider_id: str) -> Provider:
+    """The provider; Refused if nobody registered it."""
     found = state.providers.get(provider_id)
     if found is None:
         raise Refused(Reason.UNKNOWN_PROVIDER, f"There is no provider {provider_id!r}.")
@@ -29,6 +30,7 @@ def known_provider(state: State, provider_id: str) -> Provider:
 
 
 def known_customer(state: State, customer_id: str) -> Customer:
+    """The customer; Refused if nobody registered it."""
     found = state.customers.get(customer_id)
     if found is None:
         raise Refused(Reason.UNKNOWN_CUSTOMER, f"There is no customer {customer_id!r}.")
@@ -36,6 +38,7 @@ def known_customer(state: State, customer_id: str) -> Customer:
 
 
 def known_number(state: State, text: str) -> Number:
+    """The number; Refused if it is malformed or nobody added it."""
     service_number = number_text(text)
     found = state.numbers.get(service_number)
     if found is None:
@@ -106,9 +109,7 @@ def _add_number(state: State, command: Command) -> Event:
         raise Refused(Reason.ALREADY_EXISTS, f"The number {service_number} was added already.")
     override = command.fields["number_class"]
     if override is not None and override not in CLASSES:
-        raise Refused(
-            Reason.BAD_VALUE, f"number_class {override!r} is not one of {', '.join(CLASSES)}."
-        )
+        raise Refused(Reason.BAD_VALUE, f"number_class {override!r} is not one of {', '.join(CLASSES)}.")
     found = number_class(service_number, override)
     effect = {"service_number": service_number, "number_class": found}
     if command.fields["carrier"]:

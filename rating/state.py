@@ -139,10 +139,12 @@ class Journalled(dict[K, V], Generic[K, V]):
         self.journal = journal
 
     def put(self, key: K, value: V) -> None:
+        """Replaces a value and notes what stood there."""
         self.journal.append((self, key, self.get(key, _ABSENT)))
         self[key] = value
 
     def drop(self, key: K) -> None:
+        """Removes a value and notes what stood there."""
         if key in self:
             self.journal.append((self, key, self[key]))
             del self[key]

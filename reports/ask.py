@@ -30,7 +30,9 @@ def ask_own(folder: Path, text: str, now: datetime, as_of: datetime | None = Non
         return con.sql(text).to_arrow_table()
 
 
-def views(events: Log | Version, calls: Log | Version, now: datetime, *, for_others: bool = False) -> duckdb.DuckDBPyConnection:
+def views(
+    events: Log | Version, calls: Log | Version, now: datetime, *, for_others: bool = False
+) -> duckdb.DuckDBPyConnection:
     """The public views over one snapshot of both tables."""
     return connect(
         calls.files(),

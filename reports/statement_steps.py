@@ -20,7 +20,9 @@ def steps_of(working: Mapping[str, Any]) -> Iterator[Step]:
         parse_yuan(working["formula"]),
     )
     if working["opening"]:
-        yield Step("开通当月按实际使用计费，不收最低消费", "Month of activation: charged by use only", "R-MIN-6", 0)
+        yield Step(
+            "开通当月按实际使用计费，不收最低消费", "Month of activation: charged by use only", "R-MIN-6", 0
+        )
         return
     if working["held"] != working["formula"]:
         yield Step(
@@ -31,7 +33,12 @@ def steps_of(working: Mapping[str, Any]) -> Iterator[Step]:
         )
     if working["days_held"] != working["days"]:
         share = f"{working['held']} × {working['days_held']} ÷ {working['days']} = {working['minimum']}"
-        yield Step(f"按占用天数折算：{share}", f"For the days held: {share}", "R-MIN-8", parse_yuan(working["minimum"]))
+        yield Step(
+            f"按占用天数折算：{share}",
+            f"For the days held: {share}",
+            "R-MIN-8",
+            parse_yuan(working["minimum"]),
+        )
     top_up = f"max(0, {working['minimum']} − {working['calls']}) = {working['top_up']}"
     yield Step(
         f"补足 = 最低消费 − 当月通话费：{top_up}",

@@ -51,7 +51,7 @@ def _plain(value: Any) -> Any:
         return instant_text(value) if isinstance(value, datetime) and value.tzinfo else value.isoformat()
     if isinstance(value, bytes):
         return value.decode("utf-8", "backslashreplace")
-    return value if isinstance(value, (int, float, str, bool, type(None))) else str(value)
+    return value if isinstance(value, _AS_IT_IS) else str(value)
 
 
 def _csv(rows: pa.Table) -> str:

@@ -114,6 +114,8 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Town:
+    """The files that were written, in the order in which they arrive, and what stands out."""
+
     folder: Path
     months: tuple[TownMonth, ...]
     late: CallFile

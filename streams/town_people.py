@@ -57,6 +57,8 @@ WORDS = (
 
 @dataclass(frozen=True, slots=True)
 class Provider:
+    """A reseller in the town."""
+
     provider_id: str
     name: str
     parent_id: str | None
@@ -103,6 +105,8 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Customer:
+    """An organisation in the town, its kind of business and its provider."""
+
     customer_id: str
     name: str
     provider_id: str
@@ -131,6 +135,8 @@ CAST = Cast()
 
 @dataclass(frozen=True, slots=True)
 class People:
+    """Everybody in the town, and the numbers that they hold."""
+
     customers: tuple[Customer, ...]
     lines: tuple[Line, ...]
     """those of a customer stand together, in the order of the customers"""

@@ -115,7 +115,9 @@ def run(seed: int, kills: int, calls: int, folder: Path, *, most_a_command: int 
             chaos.disturbed(home, arguments, most_a_command)
         for name, was, now in zip(("events", "calls"), calm, rows(home), strict=True):
             if not was.equals(now):
-                raise AssertionError(f"seed {seed}, round {rounds}: {name} differ; see {home} and {folder / 'calm'}")
+                raise AssertionError(
+                    f"seed {seed}, round {rounds}: {name} differ; see {home} and {folder / 'calm'}"
+                )
         shutil.rmtree(home)
         rounds += 1
     return chaos.kills

@@ -27,7 +27,9 @@ ROWS = pa.schema(
 NOON = datetime(2026, 11, 3, 4, tzinfo=UTC)
 
 
-def some_rows(count: int, first: int = 0, months: tuple[str | None, ...] = ("2026-11",), at: datetime = NOON) -> pa.Table:
+def some_rows(
+    count: int, first: int = 0, months: tuple[str | None, ...] = ("2026-11",), at: datetime = NOON
+) -> pa.Table:
     """Rows without seq; the ids say where they stand."""
     places = range(first, first + count)
     return pa.table(

@@ -97,7 +97,13 @@ def test_csv_neutralises_what_a_spreadsheet_would_execute_and_leaves_amounts(hom
 
 
 @pytest.mark.parametrize(
-    "statement", ["DROP VIEW calls", "COPY calls TO '/tmp/x'", "SELECT 1; SELECT 2", "SELECT * FROM read_text('/etc/passwd')"]
+    "statement",
+    [
+        "DROP VIEW calls",
+        "COPY calls TO 'x.csv'",
+        "SELECT 1; SELECT 2",
+        "SELECT * FROM read_text('/etc/passwd')",
+    ],
 )
 def test_sql_is_read_only_and_says_so_with_2(home: Path, statement: str) -> None:
     """F-24."""
@@ -127,7 +133,15 @@ def test_verify_and_replay_hold(home: Path, tmp_path: Path) -> None:
 
 def test_earlier_versions_can_be_asked(home: Path) -> None:
     """F-21: a version stays what it was."""
-    done = fentan(home, "sql", "SELECT count(*) AS calls FROM calls", "--as-of", "2026-08-01T00:00:00+08:00", "--format", "json")
+    done = fentan(
+        home,
+        "sql",
+        "SELECT count(*) AS calls FROM calls",
+        "--as-of",
+        "2026-08-01T00:00:00+08:00",
+        "--format",
+        "json",
+    )
     assert json.loads(done.stdout) == [{"calls": 0}]
 
 

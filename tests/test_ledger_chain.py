@@ -42,7 +42,8 @@ TEXTS = st.none() | st.text(max_size=4)
 ONE_ROW = st.fixed_dictionaries(
     {
         "service_number": TEXTS,
-        "start_at": st.none() | st.integers(-(10**15), 10**15).map(lambda us: BEGIN + timedelta(microseconds=us)),
+        "start_at": st.none()
+        | st.integers(-(10**15), 10**15).map(lambda us: BEGIN + timedelta(microseconds=us)),
         "month": st.none() | st.sampled_from(["2026-10", "2026-11"]),
         "owner_fee": st.none() | st.integers(-(10**15), 10**15).map(lambda n: Decimal(n).scaleb(-4)),
         "tags": st.none() | st.lists(TEXTS, max_size=3),
@@ -103,12 +104,16 @@ def test_the_digest_depends_on_the_values_alone(rows: list[dict[str, object]], d
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(ONE_ROW, min_size=1, max_size=4), st.lists(ONE_ROW, min_size=1, max_size=4))
-def test_different_rows_have_different_digests(one: list[dict[str, object]], other: list[dict[str, object]]) -> None:
+def test_different_rows_have_different_digests(
+    one: list[dict[str, object]], other: list[dict[str, object]]
+) -> None:
     assert (digest(table(one), ROWS, 0) == digest(table(other), ROWS, 0)) == (table(one).equals(table(other)))
 
 
 def test_what_lies_under_a_null_does_not_count() -> None:
-    garbage = pa.Array.from_buffers(pa.int64(), 2, [pa.py_buffer(b"\x01"), pa.py_buffer(np.array([5, 99]).tobytes())])
+    garbage = pa.Array.from_buffers(
+        pa.int64(), 2, [pa.py_buffer(b"\x01"), pa.py_buffer(np.array([5, 99]).tobytes())]
+    )
     assert garbage.to_pylist() == [5, None]
     rows = table([{"duration_s": 5}, {"duration_s": None}])
     assert digest(rows.set_column(7, "duration_s", garbage), ROWS, 0) == digest(rows, ROWS, 0)
@@ -184,7 +189,9 @@ def _later(rows: pa.Table, place: int) -> pa.Table:
         (_later, "999-1000: 1 row is more than were committed"),
     ],
 )
-def test_a_changed_missing_or_added_row_is_found(tmp_path: Path, how: object, found: str, sorted_first: bool) -> None:
+def test_a_changed_missing_or_added_row_is_found(
+    tmp_path: Path, how: object, found: str, sorted_first: bool
+) -> None:
     """R-INV-6: with its place, in appended files and in those that maintenance has sorted."""
     log = a_log(tmp_path)
     if sorted_first:

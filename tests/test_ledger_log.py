@@ -143,7 +143,10 @@ def test_dictionaries_are_taken_as_text(tmp_path: Path) -> None:
     for name in ("call_id", "month"):
         rows = rows.set_column(rows.column_names.index(name), name, rows.column(name).dictionary_encode())
     log.append(rows)
-    assert again(log).read_since(0).drop(["seq"]).to_pylist() == some_rows(4, 0, ("2026-11", "2026-10")).to_pylist()
+    assert (
+        again(log).read_since(0).drop(["seq"]).to_pylist()
+        == some_rows(4, 0, ("2026-11", "2026-10")).to_pylist()
+    )
     assert verify_chain(log) == []
 
 
@@ -173,7 +176,9 @@ def _race(folder: Path, worker: int, commits: int) -> None:
         except LostRace:
             continue
         entry = json.loads(entry_path(folder, seen + 1).read_bytes().splitlines()[0])["commitInfo"]["fentan"]
-        assert entry["txns"][f"w{worker}"] == done + 1, "accepted, but not as the version after the one it saw"
+        assert entry["txns"][f"w{worker}"] == done + 1, (
+            "accepted, but not as the version after the one it saw"
+        )
         done += 1
 
 
@@ -317,7 +322,9 @@ def small_disk(place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
     yield lambda: monkeypatch.setattr(files, "write_parquet", write)
 
 
-def test_a_full_disk_is_a_clear_sentence_and_nothing_is_torn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_a_clear_sentence_and_nothing_is_torn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """F-18: until it is full; then again when there is space."""
     with small_disk(tmp_path / "disk", monkeypatch) as enlarge:
         log = new_log(tmp_path / "disk")
@@ -341,7 +348,9 @@ def test_a_file_that_may_not_grow_is_a_clear_sentence_and_nothing_is_torn(tmp_pa
     log.append(some_rows(1), offsets={"p": 1})
     file, chain = Path(log.files()[0]).stat().st_size, log.chain.path.stat().st_size
     offsets = {"p": 2}
-    limit = {"the Parquet file": file - 100, "the log entry": file + 500, "the chain's line": file + 2_000}[where]
+    limit = {"the Parquet file": file - 100, "the log entry": file + 500, "the chain's line": file + 2_000}[
+        where
+    ]
     if where == "the log entry":
         offsets |= {f"file/{n}": n for n in range(200)}
     elif where == "the chain's line":

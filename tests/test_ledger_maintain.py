@@ -43,7 +43,9 @@ def some_rows(count: int, first: int, months: tuple[str | None, ...] = ("2026-11
     return pa.table(
         {
             "service_number": [f"400{n * 7919 % 50:07d}" for n in places],
-            "start_at": [datetime(2026, 11, 1, tzinfo=UTC) + timedelta(seconds=n * 977 % 86_400) for n in places],
+            "start_at": [
+                datetime(2026, 11, 1, tzinfo=UTC) + timedelta(seconds=n * 977 % 86_400) for n in places
+            ],
             "month": [months[n % len(months)] for n in places],
             "owner_fee": [Decimal(n) / 100 for n in places],
             "tags": [["late"] * (n % 2) for n in places],
@@ -61,14 +63,20 @@ def a_log(place: Path, commits: int = 0, rows: int = 4) -> Log:
 
 def total(files: list[str]) -> object:
     listed = ", ".join(f"'{f}'" for f in files)
-    return duckdb.connect().execute(f"SELECT count(*), sum(owner_fee) FROM read_parquet([{listed}])").fetchone()
+    return (
+        duckdb.connect().execute(f"SELECT count(*), sum(owner_fee) FROM read_parquet([{listed}])").fetchone()
+    )
 
 
 def test_a_months_calls_are_sorted_by_number_and_time(tmp_path: Path) -> None:
     log = a_log(tmp_path, 10)
     before = log.read_since(0)
     report = maintain(log)
-    assert (report.merged_files, report.merged_rows, sorted(report.sorted_months)) == (20, 40, ["2026-10", "2026-11"])
+    assert (report.merged_files, report.merged_rows, sorted(report.sorted_months)) == (
+        20,
+        40,
+        ["2026-10", "2026-11"],
+    )
     assert len(log.files()) == 2
     for path in log.files():
         rows = pq.ParquetFile(path).read(["service_number", "start_at", "seq"]).to_pylist()
@@ -84,7 +92,9 @@ def test_money_stays_a_64_bit_integer_and_instants_keep_their_zone(tmp_path: Pat
     kinds = {f.name: f.type for f in pq.read_schema(log.files()[0])}
     physical = pq.ParquetFile(log.files()[0]).schema.column(2).physical_type
     maintain(log)
-    assert {f.name: f.type for f in pq.read_schema(log.files()[0])}["start_at"] == kinds["start_at"] == INSTANT
+    assert (
+        {f.name: f.type for f in pq.read_schema(log.files()[0])}["start_at"] == kinds["start_at"] == INSTANT
+    )
     assert pq.ParquetFile(log.files()[0]).schema.column(2).physical_type == physical == "INT64"
 
 

@@ -22,7 +22,9 @@ def _halve(path: Path) -> None:
 
 
 def _without_txn(path: Path) -> None:
-    path.write_bytes(b"\n".join(line for line in path.read_bytes().splitlines() if b'"txn":{"appId":"p"' not in line))
+    path.write_bytes(
+        b"\n".join(line for line in path.read_bytes().splitlines() if b'"txn":{"appId":"p"' not in line)
+    )
 
 
 def _zeros(path: Path) -> None:
@@ -61,7 +63,9 @@ def test_a_torn_tail_that_nobody_was_told_of_is_set_aside(tmp_path: Path, what: 
 
 
 @pytest.mark.parametrize(("what", "how"), [t for t in TORN if t[1] is not _zeros])
-def test_what_was_acknowledged_and_is_torn_is_refused_with_instructions(tmp_path: Path, what: str, how: object) -> None:
+def test_what_was_acknowledged_and_is_torn_is_refused_with_instructions(
+    tmp_path: Path, what: str, how: object
+) -> None:
     """F-23: nothing is repaired that somebody has been told of."""
     log = new_log(tmp_path)
     log.append(some_rows(3), offsets={"p": 3})

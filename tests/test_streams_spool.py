@@ -105,7 +105,9 @@ def test_commands_of_a_file_are_sent_once(tmp_path: Path) -> None:
     assert [answer.outcome for answer in answers] == ["accepted"] * 8
 
 
-def test_a_followed_folder_takes_new_files_and_what_is_appended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_followed_folder_takes_new_files_and_what_is_appended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """R-CALL-7: a growing file is read up to its last whole line; files appear by rename."""
     monkeypatch.setattr(spool, "OPEN_S", 0.6)
     home, folder = a_home(tmp_path / "home"), tmp_path / "in"
