@@ -23,6 +23,7 @@ from reports.cells import neutral
 
 FORMATS = ("table", "csv", "json")
 _SHOWN = 100
+_AS_IT_IS = (int, float, str, bool, type(None))  # not money: a question may compute floats
 _GAP = 2
 
 
