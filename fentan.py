@@ -434,7 +434,7 @@ def verify(session: Session) -> None:
     from ledger.home import Home
     from ledger.verify import verify as check
 
-    events, calls = Home.open_logs(session.home)
+    events, calls = Home.open_logs(session.home, whole=False)
     findings = check(events, calls)
     say(*(f"{finding.rule}: {finding.sentence}" for finding in findings))
     if not findings:

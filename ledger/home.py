@@ -40,7 +40,6 @@ _FOLDED = [
 ]
 _SNAPSHOT_AFTER_EVENTS = 5_000
 _SNAPSHOT_AFTER_CALLS = 2_000_000
-_HOUSEKEEP_EVERY = 50
 
 
 class NoHome(Exception):
@@ -60,7 +59,6 @@ class Home:
         self._seen_commands: Seen | None = None
         self._snapshot_at = (0, 0)
         self._past: Catalogue | None = None
-        self._commits = 0
 
     @classmethod
     def bare(cls, folder: Path) -> Home:
@@ -84,13 +82,19 @@ class Home:
         return (folder / "ledger" / "events" / "_delta_log").is_dir()
 
     @classmethod
-    def open_logs(cls, folder: Path) -> tuple[Log, Log]:
-        """The two tables alone: for reading, nothing is folded. Returns (events, calls)."""
+    def open_logs(cls, folder: Path, *, whole: bool = True) -> tuple[Log, Log]:
+        """The two tables alone: for reading, nothing is folded. Returns (events, calls).
+
+        Without `whole` their data files may be damaged or missing: `fentan verify` says which.
+        """
         if not cls.exists(folder):
             raise NoHome(
                 f"There is no ledger in {folder}: run `fentan init` first, or name its folder with --home."
             )
-        return Log.open(folder / "ledger" / "events", EVENTS), Log.open(folder / "ledger" / "calls", CALLS)
+        return (
+            Log.open(folder / "ledger" / "events", EVENTS, whole=whole),
+            Log.open(folder / "ledger" / "calls", CALLS, whole=whole),
+        )
 
     @classmethod
     def open(cls, folder: Path) -> Home:
@@ -109,8 +113,9 @@ class Home:
         kept = snapshots.load(self.folder / "cache", "folded")
         if kept is None:
             return
-        state, catalogue = kept
-        if state.events_seq <= self.events.next_seq and state.calls_seq <= self.calls.next_seq:
+        state, catalogue, events_head, calls_head = kept
+        ours = self.events.had_head(state.events_seq, events_head)
+        if ours and self.calls.had_head(state.calls_seq, calls_head):
             self.state, self.catalogue = state, catalogue
             self._snapshot_at = (state.events_seq, state.calls_seq)
 
@@ -119,7 +124,9 @@ class Home:
         events, calls = self._snapshot_at
         many = self.state.events_seq - events >= _SNAPSHOT_AFTER_EVENTS
         if always or many or self.state.calls_seq - calls >= _SNAPSHOT_AFTER_CALLS:
-            snapshots.save(self.folder / "cache", "folded", (self.state, self.catalogue))
+            self.see()
+            kept = (self.state, self.catalogue, self.events.head, self.calls.head)
+            snapshots.save(self.folder / "cache", "folded", kept)
             self._snapshot_at = (self.state.events_seq, self.state.calls_seq)
 
     @property
@@ -232,7 +239,7 @@ class Home:
             self._fold_changes(table)
         else:
             self.catalogue = replace(self.prices, events_seq=state.events_seq)
-        self._tidy(self.events)
+        housekeep(self.events)
 
     def adopt_price_book(self, text: str, name: str, now: datetime) -> None:
         """The price book becomes an event, so that replay prices with the same one (R-INV-5)."""
@@ -302,12 +309,7 @@ class Home:
             rated = rows.filter(pc.equal(rows.column("outcome"), "rated"))
             ids, seqs, months = (rated.column(name) for name in ("call_id", "seq", "month"))
             seen.add(ids, seqs, months, next_seq=self.calls.next_seq, head=self.calls.head)
-        self._tidy(self.calls)
-
-    def _tidy(self, log: Log) -> None:
-        self._commits += 1
-        if self._commits % _HOUSEKEEP_EVERY == 0:
-            housekeep(log)
+        housekeep(self.calls)
 
 
 def changes_of(rows: pa.Table) -> pa.Table:

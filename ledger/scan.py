@@ -48,7 +48,7 @@ def totals(
         return {}
     open_only = "AND (month > $closed OR seq >= $covered)" if closed else ""
     found = ask(
-        f"SELECT customer_id, month, {_HAO} AS hao FROM {calls.scan_sql()} "
+        f"SELECT customer_id, month, {_HAO} AS hao FROM {calls.scan_sql(since, until)} "
         f"WHERE outcome = 'rated' AND seq >= $since AND seq < $until AND owner_fee <> 0 {open_only} GROUP BY ALL",
         since=since,
         until=until,
@@ -93,7 +93,7 @@ def spent(calls: Log, rows: pa.Table | None, since: int, until: int, customers: 
         table = rows.filter(pc.and_(mine, rated)).select(_SPENT)
     else:
         table = ask(
-            f"SELECT {', '.join(_SPENT)} FROM {calls.scan_sql()} WHERE outcome = 'rated' AND seq >= $since "
+            f"SELECT {', '.join(_SPENT)} FROM {calls.scan_sql(since, until)} WHERE outcome = 'rated' AND seq >= $since "
             "AND seq < $until AND list_contains($customers, customer_id) ORDER BY seq",
             since=since,
             until=until,
@@ -128,7 +128,7 @@ def latest_start(calls: Log, since: int, until: int) -> datetime | None:
     if not calls.files_since(since):
         return None
     found = ask(
-        f"SELECT max(start_at) FROM {calls.scan_sql()} WHERE outcome = 'rated' AND seq >= $since AND seq < $until",
+        f"SELECT max(start_at) FROM {calls.scan_sql(since, until)} WHERE outcome = 'rated' AND seq >= $since AND seq < $until",
         since=since,
         until=until,
     )

@@ -74,6 +74,12 @@ def _schedule_next(state: State, service_number: str, feature: str, event: Event
     since = parse_day(event.effect["since"])
     key = f"{service_number}/{feature}/{since}/{charged + 1}"
     state.schedule("feature_period", key, start_of_day(add_months(since, months * (charged + 1))))
+    state.facts.put(_next_of(service_number, feature), key)
+
+
+def _next_of(service_number: str, feature: str) -> str:
+    """The fact that holds the key of a feature's next period."""
+    return f"next period of {service_number}/{feature}"
 
 
 def feature_period(state: State, key: str, at: datetime) -> Event:
@@ -91,6 +97,7 @@ def feature_charged(state: State, event: Event) -> None:
     effect = event.effect
     key = f"{effect['service_number']}/{effect['feature']}/{effect['since']}/{effect['period']}"
     state.unschedule("feature_period", key)
+    state.facts.drop(_next_of(effect["service_number"], effect["feature"]))
     _schedule_next(state, effect["service_number"], effect["feature"], event, effect["period"])
 
 
@@ -107,11 +114,10 @@ def _feature_disabled(state: State, event: Event) -> None:
     number = state.numbers[event.effect["service_number"]]
     feature = event.effect["feature"]
     state.numbers.put(number.service_number, replace(number, features=number.features - {feature}))
-    prefix = f"{number.service_number}/{feature}/"
-    for kind, key in [
-        entry for entry in state.due if entry[0] == "feature_period" and entry[1].startswith(prefix)
-    ]:
-        state.unschedule(kind, key)
+    fact = _next_of(number.service_number, feature)
+    if fact in state.facts:
+        state.unschedule("feature_period", state.facts[fact])
+        state.facts.drop(fact)
 
 
 KINDS = {

@@ -46,11 +46,13 @@ def is_issued(folder: Path, kind: str, party_id: str, language: str = "zh") -> b
     return all((folder / file).exists() for file in (f"{name}.json", f"{printed}.pdf", f"{printed}.csv"))
 
 
-def write(folder: Path, statement: Statement, language: str, typesetter: Typesetter) -> None:
-    """Writes the statement's files into the month's folder, each whole or not at all.
+def prepare(
+    folder: Path, statement: Statement, language: str, typesetter: Typesetter
+) -> list[tuple[Path, bytes]]:
+    """The files that are still to be stored in the month's folder, the one that makes it issued last.
 
     Raises IssuedDiffers if it was issued with other figures. Files without their JSON were left by a run that
-    was cut short, and are written anew.
+    was cut short, and are made anew.
     """
     name = safe_name(statement.kind, statement.head.party.party_id)
     figures = statement_json(statement)
@@ -63,12 +65,21 @@ def write(folder: Path, statement: Statement, language: str, typesetter: Typeset
         )
     printed = folder / _printed(name, language)
     pdf, table = printed.with_name(f"{printed.name}.pdf"), printed.with_name(f"{printed.name}.csv")
+    wanted: list[tuple[Path, bytes]] = []
     if not (there and pdf.exists()):
-        _write_whole(pdf, typesetter.pdf(statement, language))
+        wanted.append((pdf, typesetter.pdf(statement, language)))
     if not (there and table.exists()):
-        _write_whole(table, statement_csv(statement, language))
+        wanted.append((table, statement_csv(statement, language)))
     if not there:
-        _write_whole(issued, figures)
+        wanted.append((issued, figures))
+    return wanted
+
+
+def store(files: list[tuple[Path, bytes]]) -> None:
+    """Writes the files one after the other, each whole or not at all, also after a power loss."""
+    for path, content in files:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write_whole(path, content)
 
 
 def write_sums(folder: Path) -> None:
@@ -104,7 +115,6 @@ def _sha256(path: Path) -> str:
 
 
 def _write_whole(path: Path, content: bytes) -> None:
-    """Whole or not at all, also after a power loss."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with draft.open("wb") as out:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
@@ -20,11 +20,11 @@ from tempfile import TemporaryDirectory
 import typst
 
 from reports.statement import Statement, findings
-from reports.statement_files import IssuedDiffers, is_issued, write, write_sums
+from reports.statement_files import IssuedDiffers, is_issued, prepare, store, write_sums
 from reports.statement_pdf import Typesetter
 
-_BATCH = 8
-_WAITING = 3  # batches for each process
+_BATCH = 16
+_WAITING = 2  # batches for each process
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +47,12 @@ def issue_statements(
     months: set[str] = set()
     with TemporaryDirectory(prefix="fentan-") as drafts:
         work = _Work(folder, language, Path(drafts))
+        batches = _batches(iter(statements), months)
         if workers <= 1:
-            for statement in statements:
-                months.add(statement.head.month)
-                yield _issued(statement, work)
+            for batch in batches:
+                yield from _batch(batch, work)
         else:
-            yield from _in_processes(iter(statements), work, workers, months)
+            yield from _in_processes(batches, work, workers)
     for month in sorted(months):
         write_sums(folder / month)
 
@@ -66,14 +66,17 @@ class _Work:
     drafts: Path
 
 
-def _in_processes(
-    statements: Iterator[Statement], work: _Work, workers: int, months: set[str]
-) -> Iterator[Issued]:
+def _batches(statements: Iterator[Statement], months: set[str]) -> Iterator[list[Statement]]:
+    while batch := list(islice(statements, _BATCH)):
+        months.update(statement.head.month for statement in batch)
+        yield batch
+
+
+def _in_processes(batches: Iterator[list[Statement]], work: _Work, workers: int) -> Iterator[Issued]:
     waiting: deque[Future[list[Issued]]] = deque()
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         try:
-            while batch := list(islice(statements, _BATCH)):
-                months.update(statement.head.month for statement in batch)
+            for batch in batches:
                 waiting.append(pool.submit(_batch, batch, work))
                 if len(waiting) > workers * _WAITING:
                     yield from waiting.popleft().result()
@@ -90,10 +93,19 @@ def _typesetter(drafts: Path) -> Typesetter:
 
 
 def _batch(statements: list[Statement], work: _Work) -> list[Issued]:
-    return [_issued(statement, work) for statement in statements]
+    """Sets the statements here; threads wait for the disk, which takes longer than setting where it is busy."""
+    with ThreadPoolExecutor(_BATCH) as disk:
+        stored: list[Future[None]] = []
+        issued = [
+            _issued(statement, work, lambda files: stored.append(disk.submit(store, files)))
+            for statement in statements
+        ]
+        for future in stored:
+            future.result()
+    return issued
 
 
-def _issued(statement: Statement, work: _Work) -> Issued:
+def _issued(statement: Statement, work: _Work, keep: Callable[[list[tuple[Path, bytes]]], None]) -> Issued:
     kind, party_id, month = statement.kind, statement.head.party.party_id, statement.head.month
     folder = work.folder / month
     if is_issued(folder, kind, party_id, work.language):
@@ -102,9 +114,8 @@ def _issued(statement: Statement, work: _Work) -> Issued:
     if wrong:
         sentence = f"The statement of {kind} {party_id} for {month} does not add up: {'; '.join(wrong)}."
         return Issued(kind, party_id, error=sentence)
-    folder.mkdir(parents=True, exist_ok=True)
     try:
-        write(folder, statement, work.language, _typesetter(work.drafts))
+        keep(prepare(folder, statement, work.language, _typesetter(work.drafts)))
     except IssuedDiffers as error:
         return Issued(kind, party_id, error=str(error))
     except typst.TypstError as error:

@@ -56,7 +56,7 @@ class Chaos:
                 running.wait(self.rng.uniform(0.4, 1.0) * self.usual_s[arguments[2]])
             except subprocess.TimeoutExpired:
                 os.killpg(running.pid, signal.SIGKILL)
-                running.wait()
+                running.communicate()
                 self.kills += 1
             else:
                 _finished(running)

@@ -118,7 +118,7 @@ class Shell:
             return shown
         words = shlex.split(command, comments=True)
         if words[0] == "export":
-            self.environ.update(word.split("=", 1) for word in words[1:])
+            self.environ.update(dict(word.split("=", 1) for word in words[1:]))
             return ""
         if words[0] == "fentan" and not {"|", ">", "<", "&&", "||", "&"} & set(words):
             result = CliRunner().invoke(

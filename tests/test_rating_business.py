@@ -14,10 +14,11 @@ from rating import business
 from rating.accounts import Event
 from rating.calendar import month_of, next_month
 from rating.commands import read_command
+from rating.price_book import default_text
 from rating.reasons import Reason
 from rating.state import State
 from tests.paper_ledger import PaperLedger
-from tests.scenario import instant
+from tests.scenario import instant, priced
 from tests.scenario_then import folded
 
 LOCKED, PREPAID, PAYG, SPECIAL, FREE = "4001170391", "4001170392", "4001170393", "4001176666", "4001170394"
@@ -36,9 +37,9 @@ ONWARD = {
 
 
 def a_town() -> PaperLedger:
-    """Two trees, two customers, two active numbers, one locked, a special and an ordinary one free."""
+    """Two trees, two customers, two active numbers, one locked, a special and an ordinary one free; ivr is monthly."""
     ledger = PaperLedger()
-    ledger.begin(START)
+    ledger.begin(START, priced(default_text(), '{id = "ivr", price = "50", period = "month"}'))
     for provider, parent in (("P1", None), ("P11", "P1"), ("P2", None)):
         ledger.command("register_provider", START, provider_id=provider, name=provider, parent_id=parent)
     for customer, provider in (("C1", "P1"), ("C2", "P2")):

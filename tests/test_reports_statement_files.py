@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from rating.money import parse_yuan, yuan_text
 from reports.statement import Statement
 from reports.statement_csv import COLUMNS, statement_csv
-from reports.statement_files import SUMS, IssuedDiffers, is_issued, safe_name, write, write_sums
+from reports.statement_files import SUMS, IssuedDiffers, is_issued, prepare, safe_name, store, write_sums
 from reports.statement_json import statement_json
 from reports.statement_pdf import Typesetter
 from reports.statement_run import issue_statements
@@ -142,6 +142,10 @@ def test_csv_lists_every_call() -> None:
 
 
 # written once
+
+
+def write(folder: Path, statement: Statement, language: str, typesetter: Typesetter) -> None:
+    store(prepare(folder, statement, language, typesetter))
 
 
 def names(folder: Path) -> list[str]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+from rating.reasons import Reason
 from tests.scenario import FOLDER, Scenario, aligned, read_all
 from tests.scenario_then import play
 
@@ -21,6 +23,12 @@ def test_scenario(scenario: Scenario, tmp_path: Path) -> None:
         different = str(error)
     if different is not None:
         pytest.fail(different, pytrace=False)  # the line of the scenario is what counts, not ours
+
+
+def test_every_reason_is_met_by_a_scenario() -> None:
+    """R-INV-1: the closed list holds nothing that nobody can get."""
+    said = " ".join(row.then for scenario in SCENARIOS for row in scenario.rows)
+    assert [reason for reason in Reason if not re.search(rf"\b{reason}\b", said)] == []
 
 
 def test_titles_are_unique_and_every_scenario_has_rows() -> None:
