@@ -14,7 +14,7 @@ from streams.cell_text import CellText
 from streams.csv_record import Record, read_record
 from streams.mapping import FormatError, Mapping
 from streams.rows import RAW_MAX_BYTES, Fault, Rows, too_long, unreadable
-from streams.spans import Flags, Ints, cut, put
+from streams.spans import Flags, Ints, cut, places_of, put
 
 _MORE_COLUMNS = 10
 """Where columns go by their place, a template may have some more at the end; two rows run together have others."""
@@ -211,8 +211,8 @@ class _Lines:
     @classmethod
     def of(cls, block: bytes, delimiter: int, quote: int) -> _Lines:
         data = np.frombuffer(block, np.uint8)
-        special = np.flatnonzero((data == delimiter) | (data == quote) | (data == _LINE_END))
-        kind = data[special]
+        special = places_of(data, bytes((delimiter, quote, _LINE_END)))
+        kind = data.take(special)
         is_quote, is_end = kind == quote, kind == _LINE_END
         quotes = np.cumsum(is_quote)
         at_end = np.flatnonzero(is_end)

@@ -14,10 +14,7 @@ from streams import json_shapes
 from streams.json_shapes import Lines, Match, Shape
 from streams.json_walk import Node, Walked, Wanted, walk
 from streams.rows import RAW_MAX_BYTES, Fault, Rows, too_long
-from streams.spans import Bytes, Flags, Ints, as_text, cut, is_utf8, places, put, spread
-
-_SLICE_BYTES = 512 << 10
-"""The scan works in slices that stay in the processor's cache."""
+from streams.spans import SLICE_BYTES, Bytes, Flags, Ints, as_text, cut, is_utf8, places, put, spread
 
 _FEW_LINES = 16
 """Fewer lines than these are read one by one: that is cheaper than to look for their shape."""
@@ -86,7 +83,7 @@ class JsonLines:
             if len(match.rows):
                 found.append(match)
                 taken[match.rows] = True
-                rows = rows[~taken[rows]]
+                rows = rows[~taken[rows]] if len(match.rows) < len(rows) else rows[:0]
         found = _without_inner_quotes(block, scan, found, taken)
         best = [match.shape for match in sorted(found, key=lambda match: -len(match.rows))]
         self._shapes = [*best, *(shape for shape in self._shapes if shape not in best)][:_SHAPES_MAX]
@@ -150,7 +147,7 @@ def _scan(block: bytes, follow: bytes, skip: int) -> _Scan:
     """One pass over a block that ends with a line end; its first `skip` bytes belong to no line."""
     data = np.frombuffer(block, np.uint8)
     special, quotes = _special(data, follow)
-    kind = data[special]
+    kind = data.take(special)
     at_end = np.flatnonzero(kind == _LINE_END)
     ends = special[at_end]
     closers = special[kind == _QUOTE]
@@ -174,11 +171,11 @@ def _scan(block: bytes, follow: bytes, skip: int) -> _Scan:
 def _special(data: Bytes, follow: bytes) -> tuple[Ints, int]:
     """Places of control characters, and of quotes with a byte of `follow` behind them; the number of quotes."""
     size = len(data)
-    quote, other, mark = (np.empty(min(size, _SLICE_BYTES), np.bool_) for _ in range(3))
+    quote, other, mark = (np.empty(min(size, SLICE_BYTES), np.bool_) for _ in range(3))
     places: list[Ints] = [np.zeros(0, np.int64)]
     quotes = 0
-    for low in range(0, size, _SLICE_BYTES):
-        part = data[low : low + _SLICE_BYTES]
+    for low in range(0, size, SLICE_BYTES):
+        part = data[low : low + SLICE_BYTES]
         after = data[low + 1 : low + 1 + len(part)]
         q, o, m = quote[: len(part)], other[: len(part)], mark[: len(part)]
         quotes += int(np.count_nonzero(np.equal(part, _QUOTE, out=q)))

@@ -163,9 +163,7 @@ def extra_of(found: Match, lines: Lines) -> Any:
 
 def _peek(array: npt.NDArray[Any], at: Ints) -> npt.NDArray[Any]:
     """What stands `at` these places; behind the array's end, its last element."""
-    last = len(array) - 1
-    inside: npt.NDArray[Any] = array[at if not len(at) or at.max() <= last else np.minimum(at, last)]
-    return inside
+    return array.take(at, mode="clip")
 
 
 def _token(lines: Lines, start: Ints, ends: Ints, kind: str) -> tuple[Ints, Flags, Flags]:

@@ -13,6 +13,9 @@ Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 Bytes = npt.NDArray[np.uint8]
 
+SLICE_BYTES = 256 << 10
+"""Scans go in slices that stay in the processor's cache, into memory that is used again."""
+
 
 def cut(buffer: Any, starts: Ints, stops: Ints, *, null: Flags | None = None) -> Any:
     """The bytes of each span [starts[i], stops[i]) as one binary array; null where `null` says so.
@@ -41,6 +44,21 @@ def cut(buffer: Any, starts: Ints, stops: Ints, *, null: Flags | None = None) ->
         offsets = np.frombuffer(taken, np.int32, count + 1)
     valid = None if null is None else pa.py_buffer(np.packbits(~null, bitorder="little"))
     return pa.Array.from_buffers(pa.binary(), count, [valid, pa.py_buffer(offsets), data])
+
+
+def places_of(data: Bytes, marks: bytes) -> Ints:
+    """Where any of the bytes of `marks` stands."""
+    size = len(data)
+    mark, other = (np.empty(min(size, SLICE_BYTES), np.bool_) for _ in range(2))
+    found: list[Ints] = [np.zeros(0, np.int64)]
+    for low in range(0, size, SLICE_BYTES):
+        part = data[low : low + SLICE_BYTES]
+        m, o = mark[: len(part)], other[: len(part)]
+        np.equal(part, marks[0], out=m)
+        for byte in marks[1:]:
+            np.logical_or(m, np.equal(part, byte, out=o), out=m)
+        found.append(np.flatnonzero(m) + low)
+    return np.concatenate(found)
 
 
 def windows(buffer: Any, width: int) -> npt.NDArray[np.void]:

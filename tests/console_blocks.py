@@ -21,6 +21,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import chdir
 from dataclasses import dataclass, field
 from pathlib import Path
 from unittest.mock import patch
@@ -145,14 +146,14 @@ class Shell:
 
 def make_town(folder: Path) -> Path:
     """The demo's town of two months, small; the folder that it is in."""
-    town = folder / "fentan-demo"
-    words = ["--now", TOWN_NOW, "demo", "--calls", "2000", "--months", "2", "--out", str(town)]
-    with patch("reports.statements.IN_ONE_PROCESS", 1000):  # so few are set sooner than processes start
+    words = ["--now", TOWN_NOW, "demo", "--calls", "2000", "--months", "2"]
+    # so few statements are set sooner than other processes have started
+    with chdir(folder), patch("reports.statements.IN_ONE_PROCESS", 1000):
         result = CliRunner().invoke(fentan.main, words, prog_name="fentan", catch_exceptions=False)
     if result.exit_code:
         raise RuntimeError(f"fentan {shlex.join(words)}: {result.output}")
     (folder / "demo.txt").write_text(result.output, encoding="utf-8")
-    return town
+    return folder / "fentan-demo"
 
 
 def run_page(page: str, shell: Shell) -> Iterator[tuple[Block, str, str]]:

@@ -65,8 +65,8 @@ def test_the_readme_shows_what_a_demo_prints(town: Path) -> None:
         return re.sub(r"[-\d.,:]+|\s+", " ", line).strip()
 
     printed = {shape(line) for line in (town.parent / "demo.txt").read_text(encoding="utf-8").splitlines()}
-    after = page("README.md").split("make demo", 2)[-1]
-    shown = blocks(after)[1].text.splitlines()
+    texts = [block.text.strip() for block in blocks(page("README.md"))]
+    shown = texts[texts.index("make demo") + 1].splitlines()
     strange = [
         line for line in shown if line.strip() != "…" and "…" not in line and shape(line) not in printed
     ]
