@@ -20,7 +20,10 @@ from streams.mapping import Mapping
 from streams.rows import RAW_MAX_BYTES, Rows
 
 _BLOCK_BYTES = 2 << 20
-_GROUP_MAX_BYTES = 64 << 20
+_MERGED_BYTES = 16 << 20
+"""Chunks of merged rows are no larger: they are in memory twice while they are merged."""
+
+_GROUP_MAX_BYTES = 24 << 20
 """Calls whose rows overlap one another without a gap for longer than this are cut nonetheless."""
 
 
@@ -134,7 +137,7 @@ def plain_chunks(reader: Reader, start: int, chunk_bytes: int) -> Iterator[Chunk
 
 def merged_chunks(reader: Reader, start: int, chunk_bytes: int, hold_open_s: int) -> Iterator[Chunk]:
     """Chunks of a format whose rows are merged: no call has rows in two of them."""
-    pending = _Pending(reader, start, min(chunk_bytes, _GROUP_MAX_BYTES))
+    pending = _Pending(reader, start, min(chunk_bytes, _MERGED_BYTES, _GROUP_MAX_BYTES))
     for piece in reader.pieces(min(chunk_bytes, _BLOCK_BYTES)):
         if piece is None:  # a line too long to keep ends every call before it
             yield from pending.chunks(over=True)
