@@ -151,7 +151,7 @@ class Delimited:
         faults: dict[int, Fault] = {row: record.fault for row, record in exact.items() if record.fault}
         self._ragged(counts, faults)
         cells = [exact[row].cells if counts[row] else [] for row in places.tolist()]
-        table = _Cells(block, lines, rows, counts, places, cells, self._layout.quote)
+        table = _Cells(lines, rows, counts, places, cells)
         decoded = CellText(self._mapping, block, faults)
         text = {name: decoded.text(name, table.column(place)) for name, place in self._place.items()}
         none = pa.nulls(len(rows), pa.string())
@@ -159,7 +159,7 @@ class Delimited:
         extra = self._extra(table, decoded, len(rows), int(counts.max()) if len(rows) else 0)
         ends = lines.ends[rows]
         ends[places] = [self._raw_end(block, lines, rows[row], exact[row]) for row in places.tolist()]
-        raw = cut(table.buffer, lines.begins[rows], ends)
+        raw = cut(lines.buffer, lines.begins[rows], ends)
         return Rows(text, extra, raw, lines.begins[rows] + at, faults)
 
     def _raw_end(self, block: bytes, lines: _Lines, line: int, record: Record) -> int:
@@ -198,7 +198,9 @@ class _Lines:
     clean: whether the line's quotes are in order, so that it is a record whatever stands around it
     """
 
+    buffer: Any
     bytes: Any
+    quote: bytes
     begins: Ints
     ends: Ints
     first: Ints
@@ -248,7 +250,11 @@ class _Lines:
             starts[fine] += 1
             stops[fine] -= 1
         ends = ends - ((ends > begins) & (data[ends - 1] == _RETURN))
-        return cls(data, begins, ends, first, np.diff(last, prepend=-1), starts, stops, doubled, clean)
+        counts = np.diff(last, prepend=-1)
+        mark = bytes([quote])
+        return cls(
+            pa.py_buffer(block), data, mark, begins, ends, first, counts, starts, stops, doubled, clean
+        )
 
 
 def _all_doubled(block: bytes, starts: Ints, stops: Ints, quote: bytes) -> Flags:
@@ -259,39 +265,37 @@ def _all_doubled(block: bytes, starts: Ints, stops: Ints, quote: bytes) -> Flags
     return flags
 
 
-@dataclass
 class _Cells:
     """The cells of the chosen lines, column by column; some lines were read exactly."""
 
-    block: bytes
-    lines: _Lines
-    rows: Ints
-    counts: Ints
-    exact: Ints
-    exact_cells: list[list[bytes]]
-    quote: bytes
-
-    @property
-    def buffer(self) -> Any:
-        return pa.py_buffer(self.block)
+    def __init__(
+        self, lines: _Lines, rows: Ints, counts: Ints, exact: Ints, cells: list[list[bytes]]
+    ) -> None:
+        self._lines = lines
+        self._begins = lines.begins[rows]
+        self._first = lines.first[rows]
+        self._counts = counts.copy()
+        self._counts[exact] = 0
+        self._least = int(self._counts.min()) if len(rows) else 0
+        self._exact, self._exact_cells = exact, cells
 
     def column(self, place: int) -> Any:
         """The column's bytes, empty cells as null."""
-        lines = self.lines
-        begins = lines.begins[self.rows]
-        there: Flags = self.counts > place
-        there[self.exact] = False
-        index = np.where(there, lines.first[self.rows] + place, 0)
-        starts, stops = (
-            np.where(there, lines.starts[index], begins),
-            np.where(there, lines.stops[index], begins),
-        )
+        lines = self._lines
+        index = self._first + place
+        if self._least > place:
+            starts, stops = lines.starts.take(index), lines.stops.take(index)
+        else:
+            there: Flags = self._counts > place
+            index[~there] = 0
+            starts = np.where(there, lines.starts.take(index), self._begins)
+            stops = np.where(there, lines.stops.take(index), self._begins)
         empty: Flags = starts >= stops
-        column = cut(self.buffer, starts, stops, null=empty if empty.any() else None)
-        if lines.doubled:
-            column = pc.replace_substring(column, self.quote * 2, self.quote)
-        cells = [cells[place] if len(cells) > place and cells[place] else None for cells in self.exact_cells]
-        return put(column, self.exact, cells)
+        column = cut(lines.buffer, starts, stops, null=empty if empty.any() else None)
+        if lines.doubled and (np.frombuffer(column.buffers()[2], np.uint8) == lines.quote[0]).any():
+            column = pc.replace_substring(column, lines.quote * 2, lines.quote)
+        cells = [cells[place] if len(cells) > place and cells[place] else None for cells in self._exact_cells]
+        return put(column, self._exact, cells)
 
 
 _LINE_END, _RETURN = b"\n\r"

@@ -22,7 +22,8 @@ def objects(names: Sequence[str], columns: Sequence[Any], count: int, bare: Sequ
     for name, column in zip(names, columns, strict=True):
         if column.null_count == count:
             continue
-        value = [f",{key_text(name)}", column if name in bare else quoted(column)]
+        mark = "" if name in bare else '"'
+        value = [f",{key_text(name)}{mark}", column if name in bare else escaped(column), mark]
         # one join of many is cheaper than many, but a null would make all of it null
         parts += [pc.fill_null(pc.binary_join_element_wise(*value, ""), "")] if column.null_count else value
     if not parts:
@@ -39,12 +40,16 @@ def key_text(name: str) -> str:
 
 def quoted(column: Any) -> Any:
     """Text as JSON writes it; null stays null."""
+    return pc.binary_join_element_wise('"', escaped(column), '"', "")
+
+
+def escaped(column: Any) -> Any:
+    """Text as JSON writes it between quotes; null stays null."""
     data = np.frombuffer(column.buffers()[2] or b"", np.uint8)
     if (data == ord("\\")).any():
         column = pc.replace_substring(column, "\\", "\\\\")
     if (data == ord('"')).any():
         column = pc.replace_substring(column, '"', '\\"')
-    column = pc.binary_join_element_wise('"', column, '"', "")
     if (data < ord(" ")).any():
         rows = places(pc.match_substring_regex(column, "[\\x00-\\x1f]"))
         values = column.take(pa.array(rows)).to_pylist()

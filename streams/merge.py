@@ -23,13 +23,14 @@ import pyarrow.compute as pc
 
 from rating.calendar import instant_text
 from rating.records import INSTANT, RECORD
-from streams.spans import Flags, Ints
+from streams.spans import Flags, Ints, put
 
 _SECOND_US = 1_000_000
 _AGREES_US = 1_000_000
 _SANE_S = 1 << 40
 _EARLIEST, _LATEST = np.iinfo(np.int64).min, np.iinfo(np.int64).max
 _CLOCK_ROWS = 1_000
+_FAR = 1 << 30
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -88,16 +89,27 @@ def closed_cuts(rows: Any, hold_open_s: int) -> Flags:
 
 def merge(rows: Any, groups: Groups) -> Any:
     """Rows of RECORD -> one row for each group, in the order of their first rows."""
-    if len(groups.sizes) == rows.num_rows:
+    count = len(groups.sizes)
+    if count == rows.num_rows:
         return rows
-    single = groups.sizes[groups.of] == 1
-    alone = rows.filter(pa.array(single))
-    order = np.argsort(groups.of[~single], kind="stable")
-    several = rows.filter(pa.array(~single)).take(pa.array(order)).combine_chunks()
-    of = groups.of[~single][order]
-    merged = _Merging(several, np.flatnonzero(np.diff(of, prepend=-1))).table()
-    place = np.concatenate([groups.of[single], of[np.flatnonzero(np.diff(of, prepend=-1))]])
-    return pa.concat_tables([alone, merged]).take(pa.array(np.argsort(place, kind="stable")))
+    rows = rows.combine_chunks()
+    several = np.flatnonzero(groups.sizes[groups.of] > 1)
+    several = several[np.argsort(groups.of[several], kind="stable")]
+    begins = np.flatnonzero(np.diff(groups.of[several], prepend=-1))
+    merged = _Merging(rows.take(pa.array(several)).combine_chunks(), begins)
+    which = np.zeros(count, np.bool_)
+    which[groups.of[several]] = True
+    first = np.empty(count, np.int64)
+    first[groups.of] = np.arange(rows.num_rows)  # the row itself where it is the only one
+    billed = first.copy()
+    first[which], billed[which] = several[merged.first_begun()], several[merged.chosen()]
+    columns = {
+        name: rows[name].take(pa.array(first if name in _OF_THE_FIRST else billed)) for name in RECORD.names
+    }
+    for name, values in merged.columns().items():
+        whole = columns[name].combine_chunks()
+        columns[name] = pc.replace_with_mask(whole, pa.array(which), values)
+    return pa.table([columns[name] for name in RECORD.names], schema=RECORD)
 
 
 class _Merging:
@@ -113,7 +125,8 @@ class _Merging:
         self._seconds = self._billed_seconds()
         self._billed = self._seconds > 0
 
-    def table(self) -> Any:
+    def columns(self) -> dict[str, Any]:
+        """The columns that are not those of a single row, one value a group."""
         start = np.minimum.reduceat(self._start, self._begins)
         answer = np.minimum.reduceat(np.where(self._billed, self._answer, _LATEST), self._begins)
         ended = np.maximum.reduceat(self._end, self._begins)
@@ -126,18 +139,19 @@ class _Merging:
         end = np.where(
             differs, np.where(answered, answer, 0) + np.minimum(seconds, 1 << 33) * _SECOND_US, ended
         )
-        columns = {name: self._rows[name].take(pa.array(self._first_begun())) for name in _OF_THE_FIRST}
-        columns |= {name: self._rows[name].take(pa.array(self._chosen())) for name in _OF_THE_BILLED}
-        columns["start_at"] = _instants(start, start < _LATEST)
-        columns["answer_at"] = _instants(answer, answered)
-        columns["end_at"] = _instants(end, end > _EARLIEST)
-        columns["duration_s"] = pa.array(seconds)
-        columns["extra"] = self._extra(ended, differs)
-        columns["fault"], columns["fault_detail"] = self._fault()
+        fault, detail = self._fault()
         raws = self._rows["raw"].to_pylist()
-        columns["raw"] = pa.array([b"\n".join(raws[a:b]) for a, b in self._slices()], pa.binary())
-        columns["source_pos"] = self._rows["source_pos"].take(pa.array(self._begins))
-        return pa.table([columns[name] for name in RECORD.names], schema=RECORD)
+        return {
+            "start_at": _instants(start, start < _LATEST),
+            "answer_at": _instants(answer, answered),
+            "end_at": _instants(end, end > _EARLIEST),
+            "duration_s": pa.array(seconds),
+            "extra": self._extra(ended, differs),
+            "fault": fault,
+            "fault_detail": detail,
+            "raw": pa.array([b"\n".join(raws[a:b]) for a, b in self._slices()], pa.binary()),
+            "source_pos": self._rows["source_pos"].take(pa.array(self._begins)).combine_chunks(),
+        }
 
     def _slices(self) -> list[tuple[int, int]]:
         return list(zip(self._begins.tolist(), (self._begins + self._sizes).tolist(), strict=True))
@@ -160,16 +174,16 @@ class _Merging:
         again[np.unique(key, return_index=True)[1]] = False
         return again
 
-    def _first_begun(self) -> Ints:
+    def first_begun(self) -> Ints:
         """In each group the row that began first."""
         earliest = np.repeat(np.minimum.reduceat(self._start, self._begins), self._sizes)
         return self._first_where(self._start == earliest)
 
-    def _chosen(self) -> Ints:
+    def chosen(self) -> Ints:
         """In each group the first billed row, else the one that began first."""
         any_billed = np.repeat(np.logical_or.reduceat(self._billed, self._begins), self._sizes)
         first = np.zeros(len(self._billed), np.bool_)
-        first[self._first_begun()] = True
+        first[self.first_begun()] = True
         return self._first_where(np.where(any_billed, self._billed, first))
 
     def _first_where(self, flags: Flags) -> Ints:
@@ -177,16 +191,16 @@ class _Merging:
         return np.minimum.reduceat(places, self._begins)
 
     def _extra(self, ended: Ints, differs: Flags) -> Any:
-        kept = self._rows["extra"].take(pa.array(self._chosen())).to_pylist()
-        found = []
-        for text, size, end, other in zip(
-            kept, self._sizes.tolist(), ended.tolist(), differs.tolist(), strict=True
-        ):
-            own = f'"merged_rows":{size}'
-            if other and end > _EARLIEST:
-                own += f',"ended_at":"{instant_text(_EPOCH + timedelta(microseconds=end))}"'
-            found.append(f"{text[:-1]},{own}}}" if text else f"{{{own}}}")
-        return pa.array(found, pa.string())
+        kept = self._rows["extra"].take(pa.array(self.chosen())).combine_chunks()
+        begin = pc.if_else(kept.is_null(), "{", pc.utf8_replace_slice(kept, -1, _FAR, ","))
+        real = np.flatnonzero(differs & (ended > _EARLIEST))
+        texts = [
+            f',"ended_at":"{instant_text(_EPOCH + timedelta(microseconds=end))}"'
+            for end in ended[real].tolist()
+        ]
+        late = put(pa.repeat(pa.scalar(""), len(kept)), real, texts)
+        count = pa.array(self._sizes).cast(pa.string())
+        return pc.binary_join_element_wise(begin, '"merged_rows":', count, late, "}", "")
 
     def _fault(self) -> tuple[Any, Any]:
         if self._rows["fault"].null_count == len(self._rows):
