@@ -154,8 +154,8 @@ class Home:
     @property
     def seen_calls(self) -> Seen:
         """The ids that were charged, caught up with the ledger."""
-        if self._seen_calls is None:
-            months = self.state.book.terms().late_months + 1
+        months = self.state.book.terms().late_months + 1
+        if self._seen_calls is None or self._seen_calls.window_months != months:
             self._seen_calls = Seen.open(self.folder / "cache" / "seen-calls", months)
         self._seen_calls.follow(self.calls, "call_id", "rated", "month")
         return self._seen_calls
@@ -176,11 +176,17 @@ class Home:
         self.decide_on_calls()
 
     def _fold_events(self) -> None:
-        """Folds events that others committed, and the calls that those had seen, deciding nothing."""
+        """Folds events that others committed, and the calls that those had seen, deciding nothing.
+
+        Calls that were followed since the last event are taken back first: the others may not have seen them, so
+        that a close did not count them and they come late (R-MIN-7). They are followed again, after it.
+        """
         state, cold = self.state, self.state.events_seq == 0
-        first, seen = state.events_seq, state.calls_seq
+        first = state.events_seq
         if first == self.events.next_seq and self.catalogue is not None:
             return
+        state.take_back()
+        seen = state.calls_seq
         gc.disable()  # what is folded stays: looking for garbage among it again and again is in vain
         for rows in self.events.read_batches_since(first, _FOLDED):
             for calls_seq, event in read_events(rows):
@@ -265,6 +271,7 @@ class Home:
                 self._follow(fresh)
             except LostRace:
                 self.events.refresh()
+                self.calls.refresh()
                 self._fold_events()
                 fresh = None
 
@@ -278,7 +285,7 @@ class Home:
         if len(rows):
             self.commit_events(rows)
         else:
-            self.state.keep()
+            self.state.compact_journal()
 
     def decide_until(self, until: int, rows: EventRows, fresh: pa.Table | None = None) -> None:
         """Folds the calls below `until` and puts what follows from them into `rows`; commits nothing."""

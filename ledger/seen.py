@@ -1,13 +1,13 @@
 """Which ids were charged already: sorted 64-bit hashes on disk, with the seq of the row that was charged.
 
-A cache of the ledger (DESIGN, decision 4): it can be deleted at any time, and is dropped and built again when it
+A cache of the ledger (docs/design.md, decision 4): it can be deleted at any time, and is dropped and built again when it
 is torn or does not fit the ledger. `follow` catches up with the log, `lookup` gives *candidates*; whether the
 row really has this id is for the caller to confirm, and if it has not, `candidates` names the others of the same
 hash.
 
 Entries lie in runs, files of sorted hashes, their seq, and a filter that answers for nearly all ids that are new
 (`ledger.seen_runs`). Runs hold one month each, so that months beyond the
-window drop as a whole; equally large runs of a month are merged, so that there are few. What was added last is in
+window drop as a whole, and `forgotten_month` says up to which; equally large runs of a month are merged, so that there are few. What was added last is in
 memory until `publish`. Several processes may share a folder: who publishes takes over what others published.
 """
 
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Seen", "first_in_batch"]
 
-_FORM = 3
+_FORM = 4
 _TAIL = 500_000  # entries in memory, sorted after each batch
 _HEAP = 2_000_000  # and unsorted, while nobody asks: then they are sorted once
 _WORTH_KEEPING = 50_000  # rows read from the ledger that the next `open` should not read again
@@ -68,6 +68,7 @@ class Seen:
     _proven: bool  # that the ledger had this head
     _seed: int
     _generation: str  # of the index on disk that is in hand
+    _dropped: int  # the latest month whose runs were dropped, or -1
     _runs: list[Run]  # each month's from the oldest to the newest
     _published: set[str]  # names of the runs that the index on disk names
     _spilled: bool  # there are runs that it does not name
@@ -81,22 +82,33 @@ class Seen:
 
     @classmethod
     def open(cls, folder: Path, window_months: int | None = None) -> Seen:
-        """The index in `folder`, empty if there is none or if it is torn.
+        """The index in `folder`, empty if there is none, if it is torn or if it has forgotten what is asked for.
 
         Months more than `window_months` before the newest one are dropped; None keeps all, as does adding
-        without months.
+        without months. With a wider window than the one that it was built with it begins anew, and `follow` reads
+        the older months from the ledger again.
         """
         folder.mkdir(parents=True, exist_ok=True)
         seen = cls(folder, window_months)
         with seen._locked():
             try:
                 seen._take_over(seen._read_index())
+                if seen._is_too_narrow():
+                    seen._wipe()
             except (TornRun, ValueError, KeyError, TypeError):
                 seen._wipe()
         return seen
 
     def __len__(self) -> int:
         return sum(run.count for run in self._runs) + len(self._settled()[0])
+
+    @property
+    def forgotten_month(self) -> str | None:
+        """Ids of this month and of earlier ones may be missing here; None if nothing was dropped."""
+        if self._dropped == _NO_MONTH:
+            return None
+        year, month = divmod(self._dropped - 1, 12)
+        return f"{year:04}-{month + 1:02}"
 
     # -- asking
 
@@ -213,7 +225,7 @@ class Seen:
         self._head = None
         self._proven = False
         self._seed, self._generation, self._spilled = seed, "", False
-        self._runs = []
+        self._runs, self._dropped = [], _NO_MONTH
         self._published = set()
         self._tail, self._heap = (np.empty(0, np.uint64), np.empty(0, np.int64), np.empty(0, np.int32)), []
 
@@ -276,11 +288,18 @@ class Seen:
             (self.folder / name).unlink(missing_ok=True)
 
     def _drop_old_months(self) -> None:
-        if self.window_months is not None and self._runs:
-            newest = max(run.month for run in self._runs)
-            self._forget(
-                [r for r in self._runs if r.month != _NO_MONTH and newest - r.month > self.window_months]
-            )
+        if self.window_months is None or not self._runs:
+            return
+        last = max(run.month for run in self._runs) - self.window_months - 1
+        old = [run for run in self._runs if _NO_MONTH < run.month <= last]
+        self._dropped = max([self._dropped, *(run.month for run in old)])
+        self._forget(old)
+
+    def _is_too_narrow(self) -> bool:
+        """Whether months were dropped that this window asks for."""
+        newest = max((run.month for run in self._runs), default=_NO_MONTH)
+        wanted = _NO_MONTH if self.window_months is None else newest - self.window_months - 1
+        return self._dropped > wanted
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -298,6 +317,7 @@ class Seen:
                 "seed": self._seed,
                 "next_seq": 0,
                 "head": None,
+                "dropped": _NO_MONTH,
                 "runs": [],
             }
         if index["form"] != _FORM:
@@ -308,7 +328,11 @@ class Seen:
         """What is on disk becomes what is in hand."""
         runs = [Run.open(self.folder, r["name"], r["month"], r["count"]) for r in index["runs"]]
         self._empty(int(index["seed"]))
-        self.next_seq, self._head = int(index["next_seq"]), index["head"]
+        self.next_seq, self._head, self._dropped = (
+            int(index["next_seq"]),
+            index["head"],
+            int(index["dropped"]),
+        )
         self._generation, self._runs, self._published = index["generation"], runs, {run.name for run in runs}
 
     def _write_index(self) -> None:
@@ -319,6 +343,7 @@ class Seen:
             "seed": self._seed,
             "next_seq": self.next_seq,
             "head": self._head,
+            "dropped": self._dropped,
             "runs": [{"name": r.name, "month": r.month, "count": r.count} for r in self._runs],
         }
         new = self.folder / "index.new"

@@ -10,6 +10,7 @@ import heapq
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from enum import Enum
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from rating.accounts import PLATFORM, Posting
@@ -20,8 +21,13 @@ if TYPE_CHECKING:
 
 K = TypeVar("K")
 V = TypeVar("V")
+_LONG_JOURNAL = 500_000
 
-_ABSENT: Any = "absent"
+
+class _Absent(Enum):
+    """What a journal says of a key that had no value; the same object again after a snapshot is read."""
+
+    ABSENT = "absent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +146,7 @@ class Journalled(dict[K, V], Generic[K, V]):
 
     def put(self, key: K, value: V) -> None:
         """Replaces a value and notes what stood there."""
-        self.journal.append((self, key, self.get(key, _ABSENT)))
+        self.journal.append((self, key, self.get(key, _Absent.ABSENT)))
         self[key] = value
 
     def drop(self, key: K) -> None:
@@ -256,10 +262,17 @@ class State:
         """All so far is in the ledger: it can't be taken back any more."""
         self.journal.clear()
 
+    def compact_journal(self) -> None:
+        """Keeps of a long journal what each entry replaced first: all that `take_back` needs."""
+        if len(self.journal) < _LONG_JOURNAL:
+            return
+        first = {(id(table), key): (table, key, old) for table, key, old in reversed(self.journal)}
+        self.journal[:] = reversed(first.values())
+
     def take_back(self) -> None:
-        """Undoes everything since the last `keep`: its commit lost the race."""
+        """Undoes everything since the last `keep`: its commit lost the race, or others committed meanwhile."""
         for table, key, old in reversed(self.journal):
-            if old is _ABSENT:
+            if old is _Absent.ABSENT:
                 table.pop(key, None)
             else:
                 table[key] = old

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 import pytest
 
+from ledger import seen as seen_module
 from ledger.home import Home
+from ledger.verify import verify
 from rating import price_book
 from rating.records import RECORD
 from tests.facts import SECOND, a_payment, a_record, charged, rows, send
@@ -146,8 +152,48 @@ def test_a_conflict_names_both_contents_and_the_first_stands_for_ever(world: Wor
         "CONFLICTING_DUPLICATE",
         "DUPLICATE",
     ]
-    assert "end_at 2026-08-10 02:01:00+00 there and 2026-08-10 02:02:00+00 here" in found[1]["detail"]
+    assert "end_at 2026-08-10T10:01:00+08:00 there and 2026-08-10T10:02:00+08:00 here" in found[1]["detail"]
     assert [row["duplicate_of"] for row in found] == [None, 0, 0, 0]
+
+
+def test_what_the_index_has_forgotten_is_not_charged_again(world: World, tmp_path: Path) -> None:
+    """R-INV-6: not with an earlier arrival, nor once the price book takes older calls than it did."""
+    home = world.home
+    old, new = a_record("old"), a_record("new", "2027-05-03 10:00")
+    assert charged(home, old) == {"rated": 1}
+    assert charged(home, new, at="2027-05-03 12:00") == {"rated": 1}
+    home.seen_calls.publish()
+    assert home.seen_calls.forgotten_month == "2026-08"
+    assert charged(home, old) == {"duplicate": 1, "DUPLICATE": 1}
+    assert charged(home, old, at="2027-05-03 13:00") == {"rejected": 1, "TOO_LATE": 1}
+    book = price_book.default_text()
+    longer = re.sub(r"^late_months = .*$", "late_months = 12", book, flags=re.MULTILINE)
+    assert longer != book
+    home.adopt_price_book(longer, "longer.toml", instant("2027-05-03 14:00"))
+    for one in (home, Home.open(tmp_path)):
+        assert charged(one, old, at="2027-05-03 15:00") == {"duplicate": 1, "DUPLICATE": 1}
+    assert verify(home.events, home.calls) == []
+
+
+def test_ids_of_one_hash_are_told_apart(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """R-INV-6 F-11: each is charged once, in one batch and in several."""
+
+    def bad_hashes(ids: pa.Array, _seed: int) -> npt.NDArray[np.uint64]:
+        return np.ones(len(ids), np.uint64)
+
+    monkeypatch.setattr(seen_module, "hash_ids", bad_hashes)
+    charged(world.home, *(a_record(one) for one in "abba"))
+    charged(world.home, *(a_record(one) for one in "bcac"))
+    assert [(row["call_id"], row["outcome"], row["duplicate_of"]) for row in calls(world.home)] == [
+        ("a", "rated", None),
+        ("b", "rated", None),
+        ("b", "duplicate", 1),
+        ("a", "duplicate", 0),
+        ("b", "duplicate", 1),
+        ("c", "rated", None),
+        ("a", "duplicate", 0),
+        ("c", "duplicate", 5),
+    ]
 
 
 def test_what_was_rejected_is_no_first_of_its_id(world: World) -> None:

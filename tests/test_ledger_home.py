@@ -11,8 +11,10 @@ import pytest
 
 from ledger import snapshots
 from ledger.home import Home, NoHome
-from ledger.months import close
+from ledger.months import close, decide_close
 from ledger.replay import replay
+from ledger.rows import EventRows
+from ledger.verify import verify
 from rating import price_book
 from tests.billed import billed_ledger
 from tests.facts import SECOND, a_line, a_payment, a_record, charged, rows, send
@@ -124,6 +126,27 @@ def test_the_facts_replayed_give_the_same_ledger(tmp_path: Path) -> None:
         assert rows(again.events) == rows(home.events)
         assert rows(again.calls) == rows(home.calls)
         assert folded(again.state) == folded(home.state)
+
+
+def test_a_close_that_had_not_seen_a_call_makes_it_late_for_its_writer_too(tmp_path: Path) -> None:
+    """R-MIN-7 F-16: the writer took its call for one of the open month, until it saw the other's close."""
+    one = a_world(tmp_path).home
+    charged(one, a_record("counted", service_number=SECOND))
+    other = Home.open(tmp_path)
+    charged(one, a_record("unseen", service_number=SECOND))
+    one.keep_snapshot(always=True)
+    for month in ("2026-06", "2026-07", "2026-08"):
+        decided = EventRows()
+        decide_close(other, month, instant("2026-09-01 00:10"), decided)
+        other.commit_events(decided)
+    restored = Home.open(tmp_path)
+    one.see()
+    adjusted = [row for row in rows(one.events) if row["kind"] == "adjust_minimum"]
+    assert [row["command_id"] for row in adjusted] == ["adjust/unseen"]
+    assert one.state.balance("customer/C2") == -1_000_000
+    shutil.rmtree(tmp_path / "cache")
+    assert folded(one.state) == folded(restored.state) == folded(Home.open(tmp_path).state)
+    assert verify(*Home.open_logs(tmp_path)) == []
 
 
 def race(folder: Path, who: int) -> None:

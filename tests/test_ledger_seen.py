@@ -314,3 +314,16 @@ def test_kill_9_while_it_publishes_leaves_what_was_published_before(tmp_path: Pa
         seen = Seen.open(tmp_path)
         assert seen.next_seq >= before + 120
         assert found(seen, 0, seen.next_seq + 1) == [*range(seen.next_seq), -1]
+
+
+def test_a_wider_window_makes_it_begin_anew(tmp_path: Path) -> None:
+    """R-INV-6: what a narrower window has dropped is asked for again."""
+    seen = Seen.open(tmp_path, 1)
+    add(seen, 0, 10, "2025-12")
+    add(seen, 10, 10, "2026-03")
+    assert seen.forgotten_month is None
+    seen.publish()
+    assert seen.forgotten_month == "2025-12"
+    assert Seen.open(tmp_path, 2).next_seq == 20
+    wider = Seen.open(tmp_path, 3)
+    assert (wider.next_seq, wider.forgotten_month) == (0, None)

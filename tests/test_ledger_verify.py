@@ -17,6 +17,7 @@ import pytest
 
 from ledger.faults import LedgerFault
 from ledger.home import Home
+from ledger.maintain import finish
 from ledger.rows import EventRows
 from ledger.schema import CALLS
 from ledger.verify import Finding, verify
@@ -32,7 +33,11 @@ AT = datetime(2026, 11, 6, tzinfo=UTC)
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A ledger of three closed months, never to be changed."""
     folder = tmp_path_factory.mktemp("billed")
-    billed_ledger(folder)
+    home = billed_ledger(folder).home
+    for log in (home.events, home.calls):
+        finish(log)
+        for checkpoint in (log.folder / "_delta_log").glob("*checkpoint*"):
+            checkpoint.unlink()  # so that `edit` need only change the entries
     return folder
 
 

@@ -1,5 +1,5 @@
 -- R-INV-6: a call id is charged once. `suspects` holds the hashes of ids that are charged more than once; the ids
--- themselves decide. (Beyond the window for late calls an id may come again as another call.)
+-- themselves decide. (Beyond the window for late calls an id may come again as a call of another month.)
 WITH again AS (
     SELECT
         call_id,
@@ -13,7 +13,7 @@ pairs AS (
     SELECT later.seq, later.call_id, min(earlier.seq) AS first
     FROM again AS earlier
     JOIN again AS later ON later.call_id = earlier.call_id AND later.seq > earlier.seq
-    WHERE later.arrived - earlier.month <= window_months()
+    WHERE later.arrived - earlier.month <= window_months() OR later.month = earlier.month
     GROUP BY ALL
 )
 SELECT
