@@ -80,7 +80,7 @@ class Fentan(click.Group):
 
 
 def _explained(error: Exception) -> tuple[str, int]:
-    from ledger.faults import LedgerFault
+    from ledger.faults import BadRequest, LedgerFault
     from ledger.home import NoHome
     from ledger.query import QueryFailed, QueryRefused
     from rating.accounts import Refused
@@ -92,7 +92,8 @@ def _explained(error: Exception) -> tuple[str, int]:
     if isinstance(error, Refused):
         return f"Refused: {error.reason}: {error.detail}", REFUSED
     if isinstance(
-        error, (NoHome, PriceBookError, FormatError, CannotRead, QueryRefused, QueryFailed, NotFound)
+        error,
+        (NoHome, BadRequest, PriceBookError, FormatError, CannotRead, QueryRefused, QueryFailed, NotFound),
     ):
         return str(error), USAGE
     if isinstance(error, LedgerFault):

@@ -1,4 +1,4 @@
-"""The two ways in which the ledger says no."""
+"""The ways in which the ledger says no."""
 
 from __future__ import annotations
 
@@ -11,6 +11,10 @@ if TYPE_CHECKING:
 
 class LostRace(Exception):
     """Somebody committed first: what was decided may be stale. Read what is new and decide again."""
+
+
+class BadRequest(Exception):
+    """What was asked for does not exist or cannot be done there; one sentence says what can (exit 2)."""
 
 
 class LedgerFault(Exception):

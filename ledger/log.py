@@ -37,7 +37,7 @@ from ledger.entries import (
     read_state,
     versions,
 )
-from ledger.faults import LedgerFault, LostRace, unwritten
+from ledger.faults import BadRequest, LedgerFault, LostRace, unwritten
 from ledger.files import LiveFile, fsync_path, write_rows
 from ledger.repair import RESTORE, check_live, check_ours, link_of, mend, set_aside
 from ledger.version import Version
@@ -185,11 +185,11 @@ class Log(Version):
         """The table as it was at an earlier version.
 
         It needs no old files: rows are never changed, so it is today's rows below the seq of that version
-        (`cut`), which the chain file knows even after maintenance. Raises LedgerFault for a version that is not
-        there yet, or if the chain file cannot be read.
+        (`cut`), which the chain file knows even after maintenance. Raises BadRequest for a version that is not
+        there yet, LedgerFault if the chain file cannot be read.
         """
         if not 0 <= version <= self.version:
-            raise LedgerFault(
+            raise BadRequest(
                 f"The table {self.folder.name} has no version {version}: its last is {self.version}."
             )
         link = self._link_where(lambda link: link.version <= version)

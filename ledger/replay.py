@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ledger.charge import rated_rows
-from ledger.faults import LedgerFault
+from ledger.faults import BadRequest, LedgerFault
 from ledger.home import Home
 from ledger.log import Log
 from ledger.months import decide_close
@@ -61,8 +61,8 @@ class Replayed:
 
 def replay(events: Log, calls: Log, into: Path, progress: Callable[[int, int], None]) -> Replayed:
     """Replays both tables into the empty folder `into`; `progress` gets (rows done, rows in all)."""
-    if into.exists() and any(into.iterdir()):
-        raise LedgerFault(f"{into} is not empty: name a folder that is.")
+    if into.exists() and not (into.is_dir() and not any(into.iterdir())):
+        raise BadRequest(f"{into} is not an empty folder: name one that is empty or new.")
     return _Replay(events, calls, into, progress).run()
 
 

@@ -196,7 +196,7 @@ def _decide_command(
     """The command's event, what fell due before it and what follows from it, each a row."""
     state, command, first = home.state, one.command, home.state.events_seq
     answer: Answer | None = None
-    for seq, event in enumerate(business.handle(state, command), start=first):
+    for seq, event in enumerate(business.handle(state, command, received_at), start=first):
         if event.command_id != command.command_id or event.kind != command.kind:
             rows.add(event, state.calls_seq, received_at)
             continue

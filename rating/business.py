@@ -7,7 +7,7 @@ Kind in its topic's module.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from rating import (
     arrears,
@@ -23,7 +23,7 @@ from rating import (
     rerating,
 )
 from rating.accounts import Command, Event, Refused
-from rating.calendar import month_of
+from rating.calendar import instant_text, month_of
 from rating.commands import Field
 from rating.kind import Kind
 from rating.reasons import Reason
@@ -100,11 +100,21 @@ def pass_over(state: State) -> None:
     state.facts.put("events_seq", state.events_seq + 1)
 
 
-def handle(state: State, command: Command) -> list[Event]:
-    """Decides one command: what fell due before it, its answer, and what follows from that (R-ARR-1)."""
-    events = what_fell_due(state, command.at)
+def handle(state: State, command: Command, received_at: datetime) -> list[Event]:
+    """Decides one command: what fell due before it, its answer, and what follows from that (R-ARR-1).
+
+    One that lies too far ahead of its arrival is a slip of somebody's clock: nothing falls due for it (F-01).
+    """
+    too_far = command.at > received_at + timedelta(days=state.book.ahead_days)
+    events = [] if too_far else what_fell_due(state, command.at)
     kind = KINDS.get(command.kind)
     try:
+        if too_far:
+            raise Refused(
+                Reason.CLOCK_SKEW,
+                f"at, {instant_text(command.at)}, lies more than {state.book.ahead_days} days after the command arrived, "
+                f"at {instant_text(received_at)}.",
+            )
         if kind is None:
             raise Refused(Reason.UNKNOWN_KIND, f"There is no command {command.kind!r}.")
         event = kind.decide(state, command)

@@ -91,6 +91,7 @@ def _read_book(top: Table) -> PriceBook:
         vat=_read_dated(top, "vat", "kind", VAT_KINDS, lambda entry: entry.percent("percent")),
         call_terms=_read_terms(top.table("calls"), callers),
         holding=_read_holding(top.table("holding")),
+        ahead_days=_read_ahead(top.table("commands")),
         renewal_due_days=_read_renewal(top.table("contracts")),
         documents=_read_documents(top.table("documents")),
         arrears=_read_arrears(top.table("arrears")),
@@ -267,6 +268,12 @@ def _read_holding(table: Table) -> Holding:
     )
     table.end()
     return holding
+
+
+def _read_ahead(table: Table) -> int:
+    days = table.whole("ahead_days", 0, MAX_DAYS)
+    table.end()
+    return days
 
 
 def _read_renewal(table: Table) -> int:

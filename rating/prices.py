@@ -168,6 +168,8 @@ class PriceBook:
     vat: Mapping[str, tuple[Dated[int], ...]]
     call_terms: Terms
     holding: Holding
+    ahead_days: int
+    """how long after its arrival a command may take effect (F-01)"""
     renewal_due_days: int
     """how long before a paid period ends the alert `renewal_due` comes (R-PLAN-1)"""
     documents: Documents

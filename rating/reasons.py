@@ -105,8 +105,8 @@ _TEXT: dict[Reason, tuple[str, str]] = {
         "check the switch's record; raise `duration_limit_h` if it is right, then `fentan retry`",
     ),
     Reason.CLOCK_SKEW: (
-        "the call lies in the future",
-        "set the switch's clock, then `fentan retry` once the time has come",
+        "the call or command lies in the future",
+        "set its source's clock; once the time has come, `fentan retry` takes the call, a command is sent again",
     ),
     Reason.TOO_LATE: (
         "the call is older than the window for late calls",

@@ -167,7 +167,11 @@ def _uncharged(call_id: str, row: Row, retry: Row | None) -> Iterator[str]:
     yield f"{row['detail']}"
     if retry is not None:
         yield f"Row {retry['seq']} tried it again: {retry['outcome']}."
-    elif row["outcome"] == "rejected" and reason is not None and reason.what_to_do not in row["detail"]:
+    elif (
+        row["outcome"] == "rejected"
+        and reason is not None
+        and reason.what_to_do.casefold() not in row["detail"].casefold()
+    ):
         yield f"What to do: {reason.what_to_do}."
     elif reason is Reason.CONFLICTING_DUPLICATE:
         yield f"What to do: {reason.what_to_do} (R-INV-6)."

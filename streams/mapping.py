@@ -121,7 +121,11 @@ def read_mapping(path: Path) -> Mapping:
     """A mapping from its TOML file. Raises FormatError with the file, the key, the reason and what to do."""
     try:
         table = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except OSError as error:
+        raise FormatError(
+            f"The mapping {path} cannot be read: {error.strerror}; check its name and path."
+        ) from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise FormatError(f"{path}: cannot be read as TOML: {error}; mend the file.") from None
     return _Reader(str(path), table).mapping(path.stem)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
+from codecs import BOM_UTF8
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -229,8 +230,9 @@ class _Cursor:
         raw_lines = [line for line in (stream.readline() for _ in range(COMMANDS_A_COMMIT)) if line]
         self.blob, self.lines, at = b"".join(raw_lines), [], self.pos
         for raw in raw_lines:
-            if raw.strip():
-                self.lines.append(Line(raw.rstrip(b"\r\n"), at, at + len(raw)))
+            text = raw.removeprefix(BOM_UTF8) if at == 0 else raw
+            if text.strip():
+                self.lines.append(Line(text.rstrip(b"\r\n"), at, at + len(raw)))
             at += len(raw)
         return bool(raw_lines)
 

@@ -134,10 +134,7 @@ def make_town(
     `last_month`. Memory does not grow with the calls, but for their callers (some 20 bytes a call).
     ValueError for arguments outside these bounds.
     """
-    if not MIN_CALLS <= calls <= MAX_CALLS:
-        raise ValueError(f"calls {calls} is not between {MIN_CALLS} and {MAX_CALLS}")
-    if not 1 <= months <= MAX_MONTHS:
-        raise ValueError(f"months {months} is not between 1 and {MAX_MONTHS}")
+    check_size(calls, months)
     names = [next_month(parse_month(last_month), index + 1 - months) for index in range(months)]
     people = settle_people(seed, months, calls // months, first_day(names[0]))
     works = _Works(folder, people, names, calls, np.random.default_rng([abs(seed), seed < 0, 1]))
@@ -156,6 +153,14 @@ def make_town(
         standouts=_standouts(people, names),
         tally=_tally(people, written, works),
     )
+
+
+def check_size(calls: int, months: int) -> None:
+    """ValueError for a town that cannot be made."""
+    if not MIN_CALLS <= calls <= MAX_CALLS:
+        raise ValueError(f"calls {calls} is not between {MIN_CALLS} and {MAX_CALLS}")
+    if not 1 <= months <= MAX_MONTHS:
+        raise ValueError(f"months {months} is not between 1 and {MAX_MONTHS}")
 
 
 def _shares(calls: int, months: int) -> list[int]:

@@ -15,7 +15,7 @@ from ledger.submit import Answer
 from rating import price_book
 from rating.calendar import end_of_month, start_of_month
 from streams import spool
-from streams.town import CallFile, Town, make_town
+from streams.town import CallFile, Town, check_size, make_town
 
 CLOSES_AFTER = timedelta(hours=3)
 """A month is closed so long after its end: its last file has arrived by then."""
@@ -35,6 +35,7 @@ def found_town(folder: Path, *, calls: int, months: int, seed: int, last_month: 
 
     Raises CannotRead if the folder holds something else, ValueError for a town that cannot be made.
     """
+    check_size(calls, months)
     marker = folder / ".fentan-demo"
     if folder.exists() and any(folder.iterdir()) and not marker.exists():
         raise spool.CannotRead(f"{folder} is not empty and not a demo's: name another folder with --out.")

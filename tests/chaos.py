@@ -4,17 +4,14 @@
 
 One town is billed undisturbed; then again and again with kills in submit, ingest and close, each command
 started anew until it ends by itself. Both tables must then hold the same rows in the same order.
+A kill is SIGKILL to the process that runs the command line (`tests.fentan_server`).
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import random
 import shutil
-import signal
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -27,9 +24,8 @@ import pyarrow as pa
 from ledger.home import Home
 from rating.calendar import end_of_month, instant_text, start_of_month
 from streams.town import Town, make_town
+from tests.fentan_server import FentanServer
 
-PROGRAM = [sys.executable, "-m", "fentan"]
-ROOT = Path(__file__).parent.parent
 LONGEST_S = 120
 
 
@@ -37,6 +33,7 @@ LONGEST_S = 120
 class Chaos:
     """One seed's kills and how long each command takes undisturbed."""
 
+    server: FentanServer
     rng: random.Random
     kills: int = 0
     usual_s: dict[str, float] = field(default_factory=dict)
@@ -44,39 +41,33 @@ class Chaos:
     def undisturbed(self, home: Path, arguments: list[str]) -> None:
         """Runs a command to its end and notes how long it took."""
         began = time.monotonic()
-        _finished(_start(home, arguments))
-        took = time.monotonic() - began
-        self.usual_s[arguments[2]] = max(took, self.usual_s.get(arguments[2], 0.0))
+        self._start(home, arguments)
+        self._finish(home, arguments)
+        self.usual_s[arguments[2]] = max(time.monotonic() - began, self.usual_s.get(arguments[2], 0.0))
 
     def disturbed(self, home: Path, arguments: list[str], most: int) -> None:
         """Starts a command, kills it at a random moment, at most `most` times, then lets it end."""
         for _ in range(self.rng.randint(most // 2, most)):
-            running = _start(home, arguments)
-            try:
-                running.wait(self.rng.uniform(0.4, 1.0) * self.usual_s[arguments[2]])
-            except subprocess.TimeoutExpired:
-                os.killpg(running.pid, signal.SIGKILL)
-                running.communicate()
-                self.kills += 1
+            self._start(home, arguments)
+            code = self.server.wait(self.rng.random() * self.usual_s[arguments[2]])
+            if code is None:
+                self.kills += self.server.kill()
             else:
-                _finished(running)
-        _finished(_start(home, arguments))
+                _judge(code, home, arguments)
+        self._start(home, arguments)
+        self._finish(home, arguments)
+
+    def _start(self, home: Path, arguments: list[str]) -> None:
+        self.server.start(["--home", str(home), *arguments], home.with_suffix(".said"))
+
+    def _finish(self, home: Path, arguments: list[str]) -> None:
+        _judge(self.server.wait(LONGEST_S), home, arguments)
 
 
-def _start(home: Path, arguments: list[str]) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [*PROGRAM, "--home", str(home), *arguments],
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    )
-
-
-def _finished(running: subprocess.Popen[bytes]) -> None:
-    _, said = running.communicate(timeout=LONGEST_S)
-    if running.returncode not in {0, 1}:  # 1: done, and some input was refused or rejected
-        raise AssertionError(f"exit {running.returncode}: {said.decode(errors='replace')}")
+def _judge(code: int | None, home: Path, arguments: list[str]) -> None:
+    if code not in {0, 1}:  # 1: done, and some input was refused or rejected
+        said = home.with_suffix(".said").read_text(encoding="utf-8", errors="replace")
+        raise AssertionError(f"{' '.join(arguments)}: exit {code}: {said}")
 
 
 def commands(town: Town) -> Iterator[list[str]]:
@@ -101,7 +92,11 @@ def run(seed: int, kills: int, calls: int, folder: Path, *, most_a_command: int 
     AssertionError if a round ends in another ledger than the undisturbed one.
     """
     town = make_town(folder / "town", calls=calls, months=2, seed=seed, last_month="2026-10")
-    chaos = Chaos(random.Random(seed))
+    with FentanServer() as server:
+        return _rounds(Chaos(server, random.Random(seed)), town, kills, folder, most_a_command)
+
+
+def _rounds(chaos: Chaos, town: Town, kills: int, folder: Path, most_a_command: int) -> int:
     new = ["--now", instant_text(start_of_month(town.months[0].month)), "init"]
     work = [*commands(town)]
     for arguments in [new, *work]:
@@ -115,9 +110,7 @@ def run(seed: int, kills: int, calls: int, folder: Path, *, most_a_command: int 
             chaos.disturbed(home, arguments, most_a_command)
         for name, was, now in zip(("events", "calls"), calm, rows(home), strict=True):
             if not was.equals(now):
-                raise AssertionError(
-                    f"seed {seed}, round {rounds}: {name} differ; see {home} and {folder / 'calm'}"
-                )
+                raise AssertionError(f"round {rounds}: {name} differ; see {home} and {folder / 'calm'}")
         shutil.rmtree(home)
         rounds += 1
     return chaos.kills

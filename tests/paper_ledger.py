@@ -80,7 +80,8 @@ class PaperLedger:
         """Decides a command and what follows from it; gives its own event."""
         command_id = f"c{len(self.events)}"
         value = {"command_id": command_id, "kind": kind, "at": instant_text(at), **fields}
-        events = business.handle(self.state, read_command(value, business.fields_of))
+        command = read_command(value, business.fields_of)
+        events = business.handle(self.state, command, command.at)
         self.note(*events)
         while self.state.facts.get("reaching_back") is not None:
             self._rerate()

@@ -4,14 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from tests import chaos
-
-# a killed child's pipe may be collected late; that says nothing about the ledger
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
-)
 
 
 def test_killed_commands_end_in_the_same_ledger_as_an_undisturbed_run(tmp_path: Path) -> None:

@@ -145,6 +145,34 @@ def test_earlier_versions_can_be_asked(home: Path) -> None:
     assert json.loads(done.stdout) == [{"calls": 0}]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["sql", "--as-of", "99", "SELECT 1"], "The table calls has no version 99: its last is"),
+        (["replay", "--into", "tests"], "tests is not an empty folder: name one that is empty or new."),
+        (["ingest", "--format", "nosuch.toml", "README.md"], "The mapping nosuch.toml cannot be read"),
+        (["demo", "--months", "0"], "months 0 is not between 1 and 24."),
+    ],
+)
+def test_what_cannot_be_done_as_asked_is_bad_usage(home: Path, arguments: list[str], sentence: str) -> None:
+    done = fentan(home, *arguments)
+    assert done.returncode == 2
+    assert sentence in done.stderr
+
+
+def test_a_demo_that_cannot_be_made_leaves_the_earlier_one(home: Path, tmp_path: Path) -> None:
+    (tmp_path / ".fentan-demo").touch()
+    assert fentan(home, "demo", "--calls", "1", "--out", str(tmp_path)).returncode == 2
+    assert (tmp_path / ".fentan-demo").exists()
+
+
+def test_a_byte_order_mark_before_the_first_command_is_no_part_of_it(home: Path) -> None:
+    line = b'\xef\xbb\xbf{"command_id":"bom","at":"2026-08-09T00:00:00+08:00","kind":"tick"}\n'
+    done = fentan(home, *NOW, "submit", "--format", "json", "-", stdin=line)
+    (answer,) = json.loads(done.stdout)
+    assert answer["outcome"] == "accepted"
+
+
 def test_a_statement_is_issued_once_and_stays_byte_for_byte(home: Path, tmp_path: Path) -> None:
     """F-14: issuing again gives the same bytes."""
     first, second = tmp_path / "1", tmp_path / "2"

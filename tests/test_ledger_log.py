@@ -23,7 +23,8 @@ from deltalake import write_deltalake
 from ledger import files
 from ledger import log as log_module
 from ledger.entries import entry_path
-from ledger.log import LedgerFault, Log, LostRace
+from ledger.faults import BadRequest, LedgerFault, LostRace
+from ledger.log import Log
 from ledger.maintain import maintain
 from ledger.proof import verify_chain
 from tests.log_rows import NOON, ROWS, again, ask, ids, new_log, some_rows
@@ -413,7 +414,7 @@ def test_an_earlier_version_is_there_whatever_maintenance_did(tmp_path: Path) ->
     assert ask(f"SELECT count(*) FROM {past.scan_sql()}") == [(6,)]
     assert ask(f"SELECT count(*) FROM {log.at_version(0).scan_sql()}") == [(0,)]
     assert log.at_version(log.version).cut is None
-    with pytest.raises(LedgerFault, match="has no version"):
+    with pytest.raises(BadRequest, match="has no version"):
         log.at_version(log.version + 1)
 
 

@@ -351,7 +351,9 @@ def test_every_command_is_answered_as_the_tally_says_and_only_the_debtor_is_left
     alerts: dict[str, list[tuple[str, str]]] = {}
     for month in town.months:
         events = [
-            event for command in read_commands(month, said) for event in business.handle(state, command)
+            event
+            for command in read_commands(month, said)
+            for event in business.handle(state, command, command.at)
         ]
         said.update((event.command_id, event) for event in events)
         usage = usage_of(state, [call for call in calls if month_of(call.start_at) == month.month])
