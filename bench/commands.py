@@ -8,15 +8,16 @@ import tempfile
 import time
 from collections.abc import Iterator
 from datetime import timedelta
+from itertools import islice
 from pathlib import Path
 
 from ledger.home import Home
 from ledger.submit import Line, submit
 from rating import price_book
 from rating.calendar import instant_text, parse_instant
+from streams.spool import COMMANDS_A_COMMIT
 
 START = parse_instant("2026-07-01T00:00:00+08:00")
-BATCH = 5_000
 DOCUMENTS = ["business_licence", "tax_registration", "organisation_code"]
 
 
@@ -42,14 +43,12 @@ def life(first: int, count: int) -> Iterator[Line]:
 
 def send(home: Home, lines: Iterator[Line]) -> tuple[int, float]:
     """Sends all lines in batches; returns how many and the seconds."""
-    sent, batch, began = 0, [], time.perf_counter()
-    for one in lines:
-        batch.append(one)
-        if len(batch) == BATCH:
-            sent += _submit(home, batch)
-            batch = []
-    sent += _submit(home, batch)
-    return sent, time.perf_counter() - began
+    sent, seconds = 0, 0.0
+    while batch := list(islice(lines, COMMANDS_A_COMMIT)):
+        began = time.perf_counter()
+        sent += _submit(home, batch)
+        seconds += time.perf_counter() - began
+    return sent, seconds
 
 
 def _submit(home: Home, batch: list[Line]) -> int:

@@ -7,7 +7,6 @@ the same.
 
 from __future__ import annotations
 
-import gc
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +16,7 @@ import pyarrow.compute as pc
 
 from ledger import scan, snapshots
 from ledger.faults import LedgerFault
+from ledger.garbage import uncollected
 from ledger.log import Log, LostRace
 from ledger.maintain import housekeep
 from ledger.rows import EventRows, read_events
@@ -103,8 +103,9 @@ class Home:
         home = cls(folder, events, calls)
         if events.next_seq == 0:
             raise LedgerFault(f"The ledger in {folder} has no price book: run `fentan init` again.")
-        home._restore()
-        home.see()
+        with uncollected():
+            home._restore()
+            home.see()
         return home
 
     # what is folded
@@ -187,21 +188,20 @@ class Home:
             return
         state.take_back()
         seen = state.calls_seq
-        gc.disable()  # what is folded stays: looking for garbage among it again and again is in vain
-        for rows in self.events.read_batches_since(first, _FOLDED):
-            for calls_seq, event in read_events(rows):
-                if not cold and event.kind in {"close_customer", "close_month"}:
-                    self._fold_calls_until(calls_seq)
-                business.fold(state, event)
-                seen = max(seen, calls_seq)
+        with uncollected():
+            for rows in self.events.read_batches_since(first, _FOLDED):
+                for calls_seq, event in read_events(rows):
+                    if not cold and event.kind in {"close_customer", "close_month"}:
+                        self._fold_calls_until(calls_seq)
+                    business.fold(state, event)
+                    seen = max(seen, calls_seq)
+                state.keep()
+                self._fold_changes(rows)
+            if cold:
+                self._fold_open_calls(seen)
+            else:
+                self._fold_calls_until(seen)
             state.keep()
-            self._fold_changes(rows)
-        if cold:
-            self._fold_open_calls(seen)
-        else:
-            self._fold_calls_until(seen)
-        state.keep()
-        gc.enable()
 
     def _fold_calls_until(self, calls_seq: int) -> None:
         if calls_seq > self.state.calls_seq:
@@ -241,11 +241,20 @@ class Home:
             raise
         state.keep()
         state.gathered.clear()
+        self._know_commands(table)
         if rows.changed:
             self._fold_changes(table)
         else:
             self.catalogue = replace(self.prices, events_seq=state.events_seq)
         housekeep(self.events)
+
+    def _know_commands(self, rows: pa.Table) -> None:
+        """The ids of the events that this process has just committed are known without reading them again."""
+        seen = self._seen_commands
+        if seen is not None and seen.next_seq + rows.num_rows == self.events.next_seq:
+            accepted = rows.filter(pc.equal(rows.column("outcome"), "accepted"))
+            ids, seqs = accepted.column("command_id"), accepted.column("seq")
+            seen.add(ids, seqs, next_seq=self.events.next_seq, head=self.events.head)
 
     def adopt_price_book(self, text: str, name: str, now: datetime) -> None:
         """The price book becomes an event, so that replay prices with the same one (R-INV-5)."""

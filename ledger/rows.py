@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from datetime import datetime
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -17,10 +17,8 @@ from rating.reasons import Reason
 
 _PLAIN = ["command_id", "kind", "outcome", "reason", "detail", "at", "received_at", "payload", "effect", "raw",
           "source", "source_pos", "calls_seq"]  # fmt: skip
-_POSTING_FIELDS = ["kind", "month", "debit", "credit", "amount_hao", "service_number", "customer_id",
-                   "provider_id", "reverses", "reason"]  # fmt: skip
-_CHANGE_FIELDS = ["number", "facet", "from_at", "until_at", "value", "customer_id", "provider_id", "plan_id",
-                  "rate_hao", "minimum_hao", "increment_s"]  # fmt: skip
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_KIND = _PLAIN.index("kind")
 
 
 def canonical(value: Mapping[str, Any]) -> str:
@@ -32,19 +30,19 @@ class EventRows:
     """Rows of `events` being gathered for one commit."""
 
     def __init__(self) -> None:
-        self._plain: dict[str, list[Any]] = {name: [] for name in _PLAIN}
+        self._plain: list[tuple[Any, ...]] = []
         self._postings: list[Posting] = []
         self._changes: list[Change] = []
         self._posting_offsets = [0]
         self._change_offsets = [0]
 
     def __len__(self) -> int:
-        return len(self._plain["outcome"])
+        return len(self._plain)
 
     @property
     def changed(self) -> bool:
         """True if a row changes what calls cost."""
-        return bool(self._changes) or "adopt_price_book" in self._plain["kind"]
+        return bool(self._changes) or any(row[_KIND] == "adopt_price_book" for row in self._plain)
 
     def add(
         self,
@@ -58,11 +56,10 @@ class EventRows:
         source_pos: int | None = None,
     ) -> None:
         """One decided event; `payload` and `source` are those of its command, absent for our own."""
-        values = (event.command_id, event.kind, event.outcome, event.reason and str(event.reason), event.detail,
-                  event.at, received_at, payload, canonical(event.effect) if event.effect else None,
-                  raw, source, source_pos, calls_seq)  # fmt: skip
-        for name, value in zip(_PLAIN, values, strict=True):
-            self._plain[name].append(value)
+        self._plain.append((
+            event.command_id, event.kind, event.outcome, event.reason and str(event.reason), event.detail, event.at,
+            received_at, payload, canonical(event.effect) if event.effect else None, raw, source, source_pos, calls_seq,
+        ))  # fmt: skip
         self._postings.extend(event.postings)
         self._changes.extend(event.changes)
         self._posting_offsets.append(len(self._postings))
@@ -85,30 +82,31 @@ class EventRows:
     ) -> None:
         """A line that was rejected or is a duplicate: it changes nothing, and its bytes are kept (R-INV-1)."""
         command_id, kind = (seen.get(name) for name in ("command_id", "kind"))
-        values = (command_id if isinstance(command_id, str) else None, kind if isinstance(kind, str) else None,
-                  outcome, str(reason), detail, at, received_at, payload, None, raw, source, source_pos,
-                  calls_seq)  # fmt: skip
-        for name, value in zip(_PLAIN, values, strict=True):
-            self._plain[name].append(value)
+        self._plain.append((
+            command_id if isinstance(command_id, str) else None, kind if isinstance(kind, str) else None, outcome,
+            str(reason), detail, at, received_at, payload, None, raw, source, source_pos, calls_seq,
+        ))  # fmt: skip
         self._posting_offsets.append(len(self._postings))
         self._change_offsets.append(len(self._changes))
 
     def table(self, first_seq: int) -> pa.Table:
         """The rows, numbered from `first_seq`, in the schema of `events`."""
         columns: dict[str, Any] = {"seq": pa.array(range(first_seq, first_seq + len(self)), pa.int64())}
-        for name in _PLAIN:
-            columns[name] = pa.array(self._plain[name], EVENTS.field(name).type)
-        _add_lists(columns, POSTING_COLUMNS, _POSTING_FIELDS, self._postings, self._posting_offsets)
-        _add_lists(columns, CHANGE_COLUMNS, _CHANGE_FIELDS, self._changes, self._change_offsets)
+        plain = zip(*self._plain, strict=True) if self._plain else ([] for _ in _PLAIN)
+        for name, values in zip(_PLAIN, plain, strict=True):
+            columns[name] = pa.array(values, EVENTS.field(name).type)
+        _add_lists(columns, POSTING_COLUMNS, self._postings, self._posting_offsets)
+        _add_lists(columns, CHANGE_COLUMNS, self._changes, self._change_offsets)
         return pa.table([columns[field.name] for field in EVENTS], schema=EVENTS)
 
 
 def _add_lists(
-    columns: dict[str, Any], names: list[str], fields: list[str], entries: list[Any], offsets: list[int]
+    columns: dict[str, Any], names: list[str], entries: Sequence[Posting | Change], offsets: list[int]
 ) -> None:
+    """The columns are in the order of the entries' fields."""
     bounds = pa.array(offsets, pa.int32())
-    for name, field in zip(names, fields, strict=True):
-        values = [getattr(entry, field) for entry in entries]
+    fields = zip(*entries, strict=True) if entries else ([] for _ in names)
+    for name, values in zip(names, fields, strict=True):
         kind = EVENTS.field(name).type.value_type
         if pa.types.is_decimal(kind):
             valid = np.array([value is not None for value in values], dtype=bool)
@@ -123,8 +121,7 @@ def read_events(rows: pa.Table) -> Iterator[tuple[int, Event]]:
     """Rows of `events`, in seq order, as (calls_seq, event); what was not accepted has no effect."""
     rows = rows.combine_chunks()
     ids, kinds, outcomes, ats, effects, calls = (
-        rows.column(name).to_pylist()
-        for name in ("command_id", "kind", "outcome", "at", "effect", "calls_seq")
+        _values(rows.column(name)) for name in ("command_id", "kind", "outcome", "at", "effect", "calls_seq")
     )
     postings, posting_bounds = _entries(rows, POSTING_COLUMNS, Posting)
     changes, change_bounds = _entries(rows, CHANGE_COLUMNS, Change)
@@ -155,19 +152,31 @@ def read_postings(rows: pa.Table) -> Iterator[tuple[str, Posting]]:
 
 
 def _entries(rows: pa.Table, names: list[str], make: type[Any]) -> tuple[list[Any], list[int]]:
-    columns = []
-    bounds: list[int] = [0] * (rows.num_rows + 1)
-    for name in names:
-        column = rows.column(name)
-        array = column.chunk(0) if column.num_chunks else pa.array([], column.type)
-        flat = array.flatten()
-        bounds = np.concatenate(
-            [[0], np.cumsum(array.value_lengths().fill_null(0).to_numpy(zero_copy_only=False))]
-        ).tolist()
-        if pa.types.is_decimal(flat.type):
-            hao = from_decimal_array(flat).tolist()
-            valid = flat.is_valid().to_pylist()
-            columns.append([value if there else None for value, there in zip(hao, valid, strict=True)])
-        else:
-            columns.append(flat.to_pylist())
+    lists = [_whole(rows.column(name)) for name in names]
+    lengths = lists[0].value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
+    bounds: list[int] = np.concatenate([[0], np.cumsum(lengths)]).tolist()
+    columns = (_values(array.flatten()) for array in lists)
     return [make(*values) for values in zip(*columns, strict=True)], bounds
+
+
+def _whole(column: pa.ChunkedArray) -> pa.Array:
+    return column.chunk(0) if column.num_chunks else pa.array([], column.type)
+
+
+def _values(column: pa.Array | pa.ChunkedArray) -> list[Any]:
+    """As to_pylist, with money as hao; several times as quick, for no scalar is made on the way."""
+    if pa.types.is_string(column.type):
+        texts: list[Any] = column.to_numpy(zero_copy_only=False).tolist() if len(column) else []
+        return texts
+    if pa.types.is_decimal(column.type):
+        numbers = from_decimal_array(column)
+    else:
+        numbers = column.cast(pa.int64()).fill_null(0).to_numpy()
+    values: list[Any] = numbers.tolist()
+    if pa.types.is_timestamp(column.type):
+        instants = {us: _EPOCH + timedelta(microseconds=us) for us in set(values)}
+        values = [instants[us] for us in values]
+    if column.null_count:
+        valid = column.is_valid().to_numpy(zero_copy_only=False).tolist()
+        values = [value if there else None for value, there in zip(values, valid, strict=True)]
+    return values

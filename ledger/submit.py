@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
 from ledger import scan
+from ledger.garbage import uncollected
 from ledger.home import Home
 from ledger.log import LostRace
 from ledger.rerate import rerate_due
@@ -21,8 +21,7 @@ from rating.commands import Unreadable, read_command, read_object
 from rating.reasons import Reason
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """One command as it arrived, and where."""
 
     raw: bytes
@@ -30,8 +29,7 @@ class Line:
     end: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What became of one line."""
 
     seq: int
@@ -42,8 +40,7 @@ class Answer:
     detail: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Before:
+class _Before(NamedTuple):
     """An accepted command with the same id."""
 
     seq: int
@@ -79,12 +76,13 @@ def _decide(
     home: Home, lines: Sequence[Line], source: str | None, received_at: datetime, offsets: Offsets
 ) -> list[Answer]:
     rows = EventRows()
-    try:
-        answers = decide_lines(home, lines, source, received_at, rows)
-    except BaseException:
-        home.state.take_back()
-        raise
-    home.commit_events(rows, dict(offsets(lines[len(answers) - 1])))
+    with uncollected():
+        try:
+            answers = decide_lines(home, lines, source, received_at, rows)
+        except BaseException:
+            home.state.take_back()
+            raise
+        home.commit_events(rows, dict(offsets(lines[len(answers) - 1])))
     return answers
 
 
@@ -104,8 +102,7 @@ def decide_lines(
     return answers
 
 
-@dataclass(frozen=True, slots=True)
-class _Read:
+class _Read(NamedTuple):
     command: Command
     payload: str
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from rating.reasons import Reason
 
@@ -27,6 +26,7 @@ DERIVED_KINDS = frozenset(
 )
 """Posting kinds that follow from other facts: correct the cause, not the posting."""
 
+_NOTHING: Mapping[str, Any] = {}
 _ID = re.compile(r"\w[\w.\-]{0,63}")
 
 
@@ -64,8 +64,7 @@ def deposit(provider_id: str) -> str:
     return f"provider/{provider_id}/deposit"
 
 
-@dataclass(frozen=True, slots=True)
-class Posting:
+class Posting(NamedTuple):
     """One movement of money; `month` is the month that it is billed to."""
 
     kind: str
@@ -80,8 +79,7 @@ class Posting:
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """One effective-dated fact about a number, which the catalogue and the view `numbers` resolve.
 
     Facets: class, state, holder, rate, minimum. At an instant the entry with the greatest (from_at, seq)
@@ -101,8 +99,7 @@ class Change:
     increment_s: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(NamedTuple):
     """A business command whose fields were checked for presence and type: `fields` holds parsed values."""
 
     command_id: str
@@ -111,14 +108,13 @@ class Command:
     fields: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """What was decided: a row of `events`. `effect` is all that `mutate` needs beside postings and changes."""
 
     command_id: str
     kind: str
     at: datetime
-    effect: Mapping[str, Any] = field(default_factory=dict)
+    effect: Mapping[str, Any] = _NOTHING
     postings: tuple[Posting, ...] = ()
     changes: tuple[Change, ...] = ()
     outcome: str = "accepted"

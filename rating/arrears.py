@@ -6,7 +6,6 @@ happened, so a repeat has the same id. Providers' arrears are alerts only (R-FEA
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -90,7 +89,7 @@ def _restored(account: str, at: datetime, standing: Standing) -> Event:
 def balance_restored(state: State, event: Event) -> None:
     """Folds `balance_restored` in."""
     account = event.effect["account"]
-    state.standings.put(account, replace(state.standings[account], low=False))
+    state.standings.put(account, state.standings[account]._replace(low=False))
 
 
 def _moved(state: State, account: str, states: set[str], to: str, at: datetime) -> tuple[Change, ...]:
@@ -130,11 +129,11 @@ def alerted(state: State, event: Event) -> None:
     raised = tuple(sorted((dict(standing.raised) | {kind: event.effect["episode"]}).items()))
     since = parse_instant(event.effect["since"]) if "since" in event.effect else standing.since
     if kind == "low_balance":
-        moved = replace(standing, raised=raised, low=True)
+        moved = standing._replace(raised=raised, low=True)
     elif kind == "cleared":
         moved = Standing("clear", None, standing.low, raised)
     else:
-        moved = replace(standing, stage=kind, since=since, raised=raised)
+        moved = standing._replace(stage=kind, since=since, raised=raised)
     state.standings.put(account, moved)
     _reschedule(state, account, kind, since)
     for change in event.changes:
@@ -168,17 +167,17 @@ def _put_state(state: State, change: Change) -> None:
     elif number.state == "frozen":
         contracts = (*contracts[:-1], thaw(contracts[-1], change.from_at))
     why = None if to == "active" else WHY
-    moved = replace(number, state=to, since_at=change.from_at, why=why, contracts=contracts)
+    moved = number._replace(state=to, since_at=change.from_at, why=why, contracts=contracts)
     state.numbers.put(number.service_number, moved)
 
 
 def freeze(contract: Contract, at: datetime) -> Contract:
     """Days from here on are not held (R-MIN-8)."""
-    return replace(contract, frozen=(*contract.frozen, (at, None)))
+    return contract._replace(frozen=(*contract.frozen, (at, None)))
 
 
 def thaw(contract: Contract, at: datetime) -> Contract:
     """The freeze ends; without one nothing changes."""
     if not contract.frozen or contract.frozen[-1][1] is not None:
         return contract
-    return replace(contract, frozen=(*contract.frozen[:-1], (contract.frozen[-1][0], at)))
+    return contract._replace(frozen=(*contract.frozen[:-1], (contract.frozen[-1][0], at)))

@@ -7,7 +7,7 @@ Kind in its topic's module.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from rating import (
     arrears,
@@ -105,14 +105,14 @@ def handle(state: State, command: Command, received_at: datetime) -> list[Event]
 
     One that lies too far ahead of its arrival is a slip of somebody's clock: nothing falls due for it (F-01).
     """
-    too_far = command.at > received_at + timedelta(days=state.book.ahead_days)
+    too_far = command.at - received_at > state.book.ahead
     events = [] if too_far else what_fell_due(state, command.at)
     kind = KINDS.get(command.kind)
     try:
         if too_far:
             raise Refused(
                 Reason.CLOCK_SKEW,
-                f"at, {instant_text(command.at)}, lies more than {state.book.ahead_days} days after the command arrived, "
+                f"at, {instant_text(command.at)}, lies more than {state.book.ahead.days} days after the command arrived, "
                 f"at {instant_text(received_at)}.",
             )
         if kind is None:
@@ -162,7 +162,7 @@ def consequences(state: State, event: Event) -> Iterator[Event]:
     if event.outcome != "accepted":
         return
     touched = dict.fromkeys(
-        "/".join(account.split("/", 2)[:2])
+        account[: account.index("/", account.index("/") + 1)]
         for posting in event.postings
         for account in (posting.debit, posting.credit)
         if not account.startswith("platform/")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import calendar
 import re
 from datetime import UTC, date, datetime, time, timedelta, timezone
+from functools import lru_cache
 
 SHANGHAI = timezone(timedelta(hours=8), "Asia/Shanghai")
 SHANGHAI_OFFSET_US = 8 * 3600 * 1_000_000
@@ -16,19 +17,29 @@ SHANGHAI_OFFSET_US = 8 * 3600 * 1_000_000
 _INSTANT = re.compile(
     r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE
 )
+_NO_INSTANT = "is not an RFC 3339 time with an offset, like 2026-11-03T10:15:00+08:00"
+_KEPT = 10_000  # of each function's answers: commands and contracts ask for the same few days again and again
 _MONTH = re.compile(r"\d{4}-(?:0[1-9]|1[0-2])", re.ASCII)
 
 
 def parse_instant(text: object) -> datetime:
     """RFC 3339 with an offset -> aware UTC. ValueError otherwise; a local time is never guessed at."""
-    if not isinstance(text, str) or not _INSTANT.fullmatch(text):
-        raise ValueError(f"{text!r} is not an RFC 3339 time with an offset, like 2026-11-03T10:15:00+08:00")
+    if not isinstance(text, str):
+        raise ValueError(f"{text!r} {_NO_INSTANT}")
+    return _parsed_instant(text)
+
+
+@lru_cache(_KEPT)
+def _parsed_instant(text: str) -> datetime:
+    if not _INSTANT.fullmatch(text):
+        raise ValueError(f"{text!r} {_NO_INSTANT}")
     try:
         return datetime.fromisoformat(text.upper()).astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise ValueError(f"{text!r} is not a time: {error}") from None
 
 
+@lru_cache(_KEPT)
 def instant_text(instant: datetime) -> str:
     """RFC 3339 in Shanghai time, fractions only where there are any."""
     return instant.astimezone(SHANGHAI).isoformat()
@@ -51,17 +62,20 @@ def parse_month(text: object) -> str:
     return text
 
 
+@lru_cache(_KEPT)
 def day_of(instant: datetime) -> date:
     """The Shanghai day that an instant lies in."""
     return instant.astimezone(SHANGHAI).date()
 
 
+@lru_cache(_KEPT)
 def month_of(instant: datetime | date) -> str:
     """The Shanghai month that an instant, or a day, lies in."""
     day = day_of(instant) if isinstance(instant, datetime) else instant
     return f"{day.year:04d}-{day.month:02d}"
 
 
+@lru_cache(_KEPT)
 def start_of_day(day: date) -> datetime:
     """00:00 in Shanghai as a UTC instant."""
     return datetime.combine(day, time(), SHANGHAI).astimezone(UTC)
@@ -71,10 +85,12 @@ def first_day(month: str) -> date:
     return date(int(month[:4]), int(month[5:]), 1)
 
 
+@lru_cache(_KEPT)
 def start_of_month(month: str) -> datetime:
     return start_of_day(first_day(month))
 
 
+@lru_cache(_KEPT)
 def next_month(month: str, months: int = 1) -> str:
     """The month `months` later (or earlier, if negative)."""
     index = int(month[:4]) * 12 + int(month[5:]) - 1 + months

@@ -137,7 +137,7 @@ def read_command(value: Mapping[str, Any], fields_of: Callable[[str], Mapping[st
 
     Raises Unreadable if one is missing or of the wrong type. A null counts as absent.
     """
-    command_id, kind, at = (_needed(value, name) for name in ("command_id", "kind", "at"))
+    command_id, kind, at = _needed(value, "command_id"), _needed(value, "kind"), _needed(value, "at")
     if not isinstance(command_id, str) or not 0 < len(command_id) <= MAX_ID or "\0" in command_id:
         raise Unreadable(
             Reason.UNREADABLE,
@@ -151,17 +151,18 @@ def read_command(value: Mapping[str, Any], fields_of: Callable[[str], Mapping[st
     except ValueError as error:
         raise Unreadable(Reason.UNREADABLE, f"at: {error}.", value) from None
     parsed: dict[str, Any] = {}
-    for name, field in (fields_of(kind) or {}).items():
-        given = value.get(name)
-        if given is None:
-            if field.required:
+    name = ""
+    try:
+        for name, field in (fields_of(kind) or {}).items():
+            given = value.get(name)
+            if given is not None:
+                parsed[name] = field.read(given)
+            elif field.required:
                 raise Unreadable(Reason.MISSING_FIELD, f"{kind} needs the field {name}.", value)
-            parsed[name] = None
-            continue
-        try:
-            parsed[name] = field.read(given)
-        except ValueError as error:
-            raise Unreadable(Reason.UNREADABLE, f"{name}: {error}.", value) from None
+            else:
+                parsed[name] = None
+    except ValueError as error:
+        raise Unreadable(Reason.UNREADABLE, f"{name}: {error}.", value) from None
     return Command(command_id, kind, instant, parsed)
 
 

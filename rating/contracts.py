@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 from rating import accounts
@@ -155,9 +154,8 @@ def _contract_signed(state: State, event: Event) -> None:
         rates=((event.at, parse_yuan(effect["rate"])),),
         raises=((month, parse_yuan(effect["minimum"])),) if effect["raised"] else (),
     )
-    holds = (*number.holds[:-1], replace(number.holds[-1], until_at=event.at))
-    signed = replace(
-        number,
+    holds = (*number.holds[:-1], number.holds[-1]._replace(until_at=event.at))
+    signed = number._replace(
         state="locked",
         since_at=event.at,
         why=None,
@@ -222,8 +220,7 @@ def _renew_contract(state: State, command: Command) -> Event:
 def _contract_renewed(state: State, event: Event) -> None:
     effect = event.effect
     number = state.numbers[effect["service_number"]]
-    contract = replace(
-        number.contracts[-1],
+    contract = number.contracts[-1]._replace(
         plan_id=effect["plan_id"],
         starts_on=parse_day(effect["starts_on"]),
         paid_months=effect["paid_months"],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 
 from rating import accounts
@@ -62,7 +61,7 @@ def _fee(state: State, number: Number, contract: Contract, feature: str, at: dat
 def _feature_enabled(state: State, event: Event) -> None:
     number = state.numbers[event.effect["service_number"]]
     feature = event.effect["feature"]
-    state.numbers.put(number.service_number, replace(number, features=number.features | {feature}))
+    state.numbers.put(number.service_number, number._replace(features=number.features | {feature}))
     _schedule_next(state, number.service_number, feature, event, 0)
 
 
@@ -113,7 +112,7 @@ def _disable_feature(state: State, command: Command) -> Event:
 def _feature_disabled(state: State, event: Event) -> None:
     number = state.numbers[event.effect["service_number"]]
     feature = event.effect["feature"]
-    state.numbers.put(number.service_number, replace(number, features=number.features - {feature}))
+    state.numbers.put(number.service_number, number._replace(features=number.features - {feature}))
     fact = _next_of(number.service_number, feature)
     if fact in state.facts:
         state.unschedule("feature_period", state.facts[fact])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from rating.accounts import PLATFORM, Change, Command, Event, Refused
@@ -50,7 +49,7 @@ def _approve_intent(state: State, command: Command) -> Event:
 
 def _intent_approved(state: State, event: Event) -> None:
     intent_id = event.effect["intent_id"]
-    state.intents.put(intent_id, replace(state.intents[intent_id], approved=True))
+    state.intents.put(intent_id, state.intents[intent_id]._replace(approved=True))
 
 
 def _hold_number(state: State, command: Command) -> Event:
@@ -137,7 +136,7 @@ def _number_held(state: State, event: Event) -> None:
         for old in number.holds
         if event.at < old.from_at + timedelta(seconds=state.book.holding.blocked_cycles * old.cycle_s)
     )
-    held = replace(number, state="held", since_at=event.at, why=None, holds=(*blocking, hold))
+    held = number._replace(state="held", since_at=event.at, why=None, holds=(*blocking, hold))
     state.numbers.put(number.service_number, held)
 
 
@@ -159,8 +158,8 @@ def _number_released(state: State, event: Event) -> None:
     number = state.numbers[event.effect["service_number"]]
     holds = number.holds
     if number.state == "held":
-        holds = (*holds[:-1], replace(holds[-1], until_at=event.at))
-    freed = replace(number, state="free", since_at=event.at, why="released", holds=holds)
+        holds = (*holds[:-1], holds[-1]._replace(until_at=event.at))
+    freed = number._replace(state="free", since_at=event.at, why="released", holds=holds)
     state.numbers.put(number.service_number, freed)
 
 

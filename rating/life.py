@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 
 from rating import accounts
@@ -43,7 +42,7 @@ def _moved(number: Number, command: Command, state_name: str, **more: object) ->
 
 def _fold_state(state: State, event: Event) -> Number:
     number = state.numbers[event.effect["service_number"]]
-    moved = replace(number, state=str(event.changes[0].value), since_at=event.at, why=None)
+    moved = number._replace(state=str(event.changes[0].value), since_at=event.at, why=None)
     state.numbers.put(number.service_number, moved)
     return moved
 
@@ -98,7 +97,7 @@ def _activate_number(state: State, command: Command) -> Event:
             f"{number.service_number} can be activated once they are paid.",
         )
     _refuse_before_terms(number, contract, command)
-    activated = replace(contract, activated_at=command.at)
+    activated = contract._replace(activated_at=command.at)
     recalled = minimums_recalled(state, number, contract, activated, command.at)
     return _moved(number, command, "active", **recalled)
 
@@ -116,8 +115,8 @@ def _refuse_before_terms(number: Number, contract: Contract, command: Command) -
 
 def _number_activated(state: State, event: Event) -> None:
     number = _fold_state(state, event)
-    contract = replace(number.contracts[-1], activated_at=event.at)
-    state.numbers.put(number.service_number, replace(number, contracts=(*number.contracts[:-1], contract)))
+    contract = number.contracts[-1]._replace(activated_at=event.at)
+    state.numbers.put(number.service_number, number._replace(contracts=(*number.contracts[:-1], contract)))
 
 
 def documents_due(state: State, service_number: str, at: datetime) -> Event:

@@ -8,7 +8,7 @@ force from activation until then. Before activation only the latest rate counts 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from rating import accounts
@@ -71,17 +71,21 @@ def rate_at(contract: Contract, at: datetime) -> int:
 
 def held_minimum(contract: Contract, month: str) -> int:
     """The minimum that the number has in a month, before proration and opening month (R-MIN-2 … 5)."""
-    raised = max((hao for from_month, hao in contract.raises if from_month <= month), default=0)
+    raised = 0
+    for from_month, hao in contract.raises:
+        if from_month <= month and hao > raised:
+            raised = hao
     activated = contract.activated_at
     if activated is None:
         return max(
             raised,
             _formula_at(contract, rate_at(contract, datetime.max.replace(tzinfo=contract.signed_at.tzinfo))),
         )
-    start = start_of_month(month)
-    rates = [rate_at(contract, activated)]
-    rates += [rate_hao for from_at, rate_hao in contract.rates if activated < from_at <= start]
-    return max(raised, *(_formula_at(contract, rate_hao) for rate_hao in rates))
+    start, highest_hao = start_of_month(month), rate_at(contract, activated)
+    for from_at, rate_hao in contract.rates:
+        if activated < from_at <= start and rate_hao > highest_hao:
+            highest_hao = rate_hao
+    return max(raised, _formula_at(contract, highest_hao))
 
 
 def _formula_at(contract: Contract, rate_hao: int) -> int:
@@ -230,7 +234,7 @@ def _with_rate(contract: Contract, at: datetime, from_at: datetime, rate_hao: in
         if contract.activated_at is not None and from_at <= contract.activated_at:
             month = month_of(contract.activated_at)
             raises = (*raises, (month, held_minimum(contract, month)))
-    return replace(contract, rates=(*rates, (from_at, rate_hao)), raises=raises)
+    return contract._replace(rates=(*rates, (from_at, rate_hao)), raises=raises)
 
 
 def _effective(contract: Contract, command: Command) -> datetime:
@@ -262,7 +266,7 @@ def _set_minimum(state: State, command: Command) -> Event:
         )
     if minimum_hao % HAO_PER_FEN:
         raise Refused(Reason.BAD_VALUE, f"minimum {yuan_text(minimum_hao)} is not a whole number of fen.")
-    changed = replace(contract, raises=(*contract.raises, (from_month, minimum_hao)))
+    changed = contract._replace(raises=(*contract.raises, (from_month, minimum_hao)))
     from_at = max(start_of_month(from_month), contract.signed_at)
     effect: dict[str, object] = {
         "service_number": number.service_number,
@@ -278,19 +282,20 @@ def _minimum_set(state: State, event: Event) -> None:
     number = state.numbers[event.effect["service_number"]]
     contract = number.contracts[-1]
     raised = (event.effect["from_month"], parse_yuan(event.effect["minimum"]))
-    put_contract(state, number, replace(contract, raises=(*contract.raises, raised)))
+    put_contract(state, number, contract._replace(raises=(*contract.raises, raised)))
 
 
 def put_contract(state: State, number: Number, contract: Contract) -> None:
     """Replaces the number's latest contract."""
-    state.numbers.put(number.service_number, replace(number, contracts=(*number.contracts[:-1], contract)))
+    state.numbers.put(number.service_number, number._replace(contracts=(*number.contracts[:-1], contract)))
 
 
 def minimum_changes(service_number: str, contract: Contract, from_at: datetime) -> Iterator[Change]:
     """The minimum from an instant on, and again wherever a later rate or raise changes it."""
     yield Change(service_number, "minimum", from_at, minimum_hao=held_minimum(contract, month_of(from_at)))
-    later = {start_of_month(month) for month, _ in contract.raises} | {start for start, _ in contract.rates}
-    for start in sorted(start for start in later if start > from_at):
+    later = {start for start, _ in contract.rates if start > from_at}
+    later.update(start for month, _ in contract.raises if (start := start_of_month(month)) > from_at)
+    for start in sorted(later):
         yield Change(service_number, "minimum", start, minimum_hao=held_minimum(contract, month_of(start)))
 
 

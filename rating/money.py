@@ -32,7 +32,8 @@ def parse_yuan(value: object) -> int:
         raise ValueError(
             f'{value!r} is not an amount: write yuan as text with at most 4 decimals, like "0.15"'
         )
-    return int(Decimal(value).scaleb(4))
+    whole, _, part = value.partition(".")
+    return int(whole + part.ljust(4, "0"))
 
 
 def to_yuan(hao: int) -> Decimal:

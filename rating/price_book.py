@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection
-from datetime import date
+from datetime import date, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
@@ -91,7 +91,7 @@ def _read_book(top: Table) -> PriceBook:
         vat=_read_dated(top, "vat", "kind", VAT_KINDS, lambda entry: entry.percent("percent")),
         call_terms=_read_terms(top.table("calls"), callers),
         holding=_read_holding(top.table("holding")),
-        ahead_days=_read_ahead(top.table("commands")),
+        ahead=_read_ahead(top.table("commands")),
         renewal_due_days=_read_renewal(top.table("contracts")),
         documents=_read_documents(top.table("documents")),
         arrears=_read_arrears(top.table("arrears")),
@@ -270,10 +270,10 @@ def _read_holding(table: Table) -> Holding:
     return holding
 
 
-def _read_ahead(table: Table) -> int:
+def _read_ahead(table: Table) -> timedelta:
     days = table.whole("ahead_days", 0, MAX_DAYS)
     table.end()
-    return days
+    return timedelta(days=days)
 
 
 def _read_renewal(table: Table) -> int:

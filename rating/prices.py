@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, timedelta
 from typing import Generic, TypeVar
 
 from rating.numbers import ORDINARY
@@ -168,7 +168,7 @@ class PriceBook:
     vat: Mapping[str, tuple[Dated[int], ...]]
     call_terms: Terms
     holding: Holding
-    ahead_days: int
+    ahead: timedelta
     """how long after its arrival a command may take effect (F-01)"""
     renewal_due_days: int
     """how long before a paid period ends the alert `renewal_due` comes (R-PLAN-1)"""

@@ -106,7 +106,7 @@ _TEXT: dict[Reason, tuple[str, str]] = {
     ),
     Reason.CLOCK_SKEW: (
         "the call or command lies in the future",
-        "set its source's clock; once the time has come, `fentan retry` takes the call, a command is sent again",
+        "set the switch's clock; once the time has come, `fentan retry` takes the call, a command is sent again",
     ),
     Reason.TOO_LATE: (
         "the call is older than the window for late calls",

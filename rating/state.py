@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date, datetime
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from rating.accounts import PLATFORM, Posting
 from rating.calendar import next_month
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 K = TypeVar("K")
 V = TypeVar("V")
 _LONG_JOURNAL = 500_000
+_FEW_DUE = 1_000
 
 
 class _Absent(Enum):
@@ -30,8 +30,7 @@ class _Absent(Enum):
     ABSENT = "absent"
 
 
-@dataclass(frozen=True, slots=True)
-class Provider:
+class Provider(NamedTuple):
     """A reseller (服务商); `top` is the provider directly under the platform whose tree it belongs to."""
 
     provider_id: str
@@ -40,8 +39,7 @@ class Provider:
     top: str
 
 
-@dataclass(frozen=True, slots=True)
-class Customer:
+class Customer(NamedTuple):
     """The organisation that holds numbers; `low_balance_hao` None means no low-balance alert."""
 
     customer_id: str
@@ -50,8 +48,7 @@ class Customer:
     low_balance_hao: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Intent:
+class Intent(NamedTuple):
     """The form with a real customer's details that a special number's hold needs (R-HOLD-4)."""
 
     intent_id: str
@@ -60,8 +57,7 @@ class Intent:
     approved: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(NamedTuple):
     """A pre-occupation; `until_at` is when it ends by itself or ended early, `cycle_s` its full length."""
 
     provider_id: str
@@ -71,8 +67,7 @@ class Hold:
     cycle_s: int
 
 
-@dataclass(frozen=True, slots=True)
-class Contract:
+class Contract(NamedTuple):
     """A customer's right to a number. Rates and raises are effective-dated; months count from `starts_on`."""
 
     customer_id: str
@@ -92,8 +87,7 @@ class Contract:
     frozen: tuple[tuple[datetime, datetime | None], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Number:
+class Number(NamedTuple):
     """A service number with its life: `state` since `since_at`, for `why` (a suspension's or freeze's cause)."""
 
     service_number: str
@@ -111,8 +105,7 @@ class Number:
         return self.contracts[-1] if self.contracts and self.contracts[-1].ended_at is None else None
 
 
-@dataclass(frozen=True, slots=True)
-class Credit:
+class Credit(NamedTuple):
     """Prepaid call credit of one paid period (R-PLAN-1): pays charges of its months, first to end first."""
 
     account: str
@@ -121,8 +114,7 @@ class Credit:
     signed_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """How an account stands (R-ARR-1): its stage since when, and how often each alert was raised."""
 
     stage: str = "clear"
@@ -242,7 +234,11 @@ class State:
         heapq.heappush(self._due_heap, (at, kind, key))
 
     def unschedule(self, kind: str, key: str) -> None:
+        """It will not happen any more."""
         self.due.drop((kind, key))
+        if 4 * len(self._due_heap) > 5 * len(self.due) + _FEW_DUE:  # a fifth of it was unscheduled
+            self._due_heap = [(due_at, *which) for which, due_at in self.due.items()]
+            heapq.heapify(self._due_heap)
 
     def next_due(self, at: datetime) -> tuple[datetime, str, str] | None:
         """The earliest entry due at or before `at`."""

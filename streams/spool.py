@@ -26,7 +26,7 @@ from streams.digests import Digest
 
 STDIN = "stdin"
 HEAD_BYTES = 64 << 10
-COMMANDS_A_COMMIT = 5_000
+COMMANDS_A_COMMIT = 10_000
 OPEN_S = 60
 """How long a file may stand still before its last line, and calls of several rows, are taken as complete."""
 

@@ -158,7 +158,7 @@ def test_default_has_the_periods_and_fines(book: PriceBook) -> None:
     assert penalties.secondary_sale_fine_hao == parse_yuan("1000")
     assert penalties.secondary_sale_repeated_fine_hao == parse_yuan("2000")
     assert (penalties.rectify_working_days, penalties.fine_due_working_days) == (3, 5)
-    assert (book.ahead_days, book.renewal_due_days) == (366, 30)
+    assert (book.ahead.days, book.renewal_due_days) == (366, 30)
 
 
 # dates
