@@ -178,12 +178,12 @@ def init(session: Session, catalogue: Path | None) -> None:
 def demo(session: Session, calls: int, months: int, seed: int, folder: Path) -> None:
     """Bills a make-believe town of providers, customers and calls.
 
-    From its first command to the last statement; shows what happened and where the results are.
+    From its first command to the last month's statements; shows what happened and where the results are.
     """
     from rating.calendar import month_of, next_month
     from reports.statements import issue
     from reports.town_story import tell, tell_counts
-    from streams.town_run import found_town, run_town
+    from streams.town_run import ends_at, found_town, run_town
 
     last = next_month(month_of(session.clock()), -1)
     try:
@@ -195,13 +195,11 @@ def demo(session: Session, calls: int, months: int, seed: int, folder: Path) -> 
     home.keep_snapshot(always=True)
     tell_counts(run.commands, run.calls, out)
     say(*(f"  {answer.outcome}: {answer.reason or ''}: {answer.detail}" for answer in run.refusals))
-    issued = 0
-    for month in town.months:
-        with progress(err, f"statements {month.month}", unit="statements") as done:
-            issued += issue(home.folder, month.month, folder / "statements", None, None, "zh", done).written
-    tell(home.folder, session.clock(), out)
+    with progress(err, f"statements {last}", unit="statements") as done:
+        issued = issue(home.folder, last, folder / "statements", None, None, "zh", done)
+    tell(home.folder, ends_at(town), out)
     say(
-        f"\n{issued:,} statements (PDF, JSON, CSV) in {folder / 'statements'}, the ledger in {home.folder}.",
+        f"\n{issued.written:,} statements (PDF, JSON, CSV) in {issued.folder}, the ledger in {home.folder}.",
         f'Go on with: fentan --home {home.folder} sql "SELECT * FROM customer_balances ORDER BY balance"',
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -12,12 +12,12 @@ import pyarrow as pa
 
 from ledger.schema import CHANGE_COLUMNS, EVENTS, POSTING_COLUMNS
 from rating.accounts import Change, Event, Posting
-from rating.money import from_decimal_array, to_decimal_array
+from rating.columns import to_list
+from rating.money import to_decimal_array
 from rating.reasons import Reason
 
 _PLAIN = ["command_id", "kind", "outcome", "reason", "detail", "at", "received_at", "payload", "effect", "raw",
           "source", "source_pos", "calls_seq"]  # fmt: skip
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _KIND = _PLAIN.index("kind")
 
 
@@ -121,7 +121,7 @@ def read_events(rows: pa.Table) -> Iterator[tuple[int, Event]]:
     """Rows of `events`, in seq order, as (calls_seq, event); what was not accepted has no effect."""
     rows = rows.combine_chunks()
     ids, kinds, outcomes, ats, effects, calls = (
-        _values(rows.column(name)) for name in ("command_id", "kind", "outcome", "at", "effect", "calls_seq")
+        to_list(rows.column(name)) for name in ("command_id", "kind", "outcome", "at", "effect", "calls_seq")
     )
     postings, posting_bounds = _entries(rows, POSTING_COLUMNS, Posting)
     changes, change_bounds = _entries(rows, CHANGE_COLUMNS, Change)
@@ -155,28 +155,9 @@ def _entries(rows: pa.Table, names: list[str], make: type[Any]) -> tuple[list[An
     lists = [_whole(rows.column(name)) for name in names]
     lengths = lists[0].value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
     bounds: list[int] = np.concatenate([[0], np.cumsum(lengths)]).tolist()
-    columns = (_values(array.flatten()) for array in lists)
+    columns = (to_list(array.flatten()) for array in lists)
     return [make(*values) for values in zip(*columns, strict=True)], bounds
 
 
 def _whole(column: pa.ChunkedArray) -> pa.Array:
     return column.chunk(0) if column.num_chunks else pa.array([], column.type)
-
-
-def _values(column: pa.Array | pa.ChunkedArray) -> list[Any]:
-    """As to_pylist, with money as hao; several times as quick, for no scalar is made on the way."""
-    if pa.types.is_string(column.type):
-        texts: list[Any] = column.to_numpy(zero_copy_only=False).tolist() if len(column) else []
-        return texts
-    if pa.types.is_decimal(column.type):
-        numbers = from_decimal_array(column)
-    else:
-        numbers = column.cast(pa.int64()).fill_null(0).to_numpy()
-    values: list[Any] = numbers.tolist()
-    if pa.types.is_timestamp(column.type):
-        instants = {us: _EPOCH + timedelta(microseconds=us) for us in set(values)}
-        values = [instants[us] for us in values]
-    if column.null_count:
-        valid = column.is_valid().to_numpy(zero_copy_only=False).tolist()
-        values = [value if there else None for value, there in zip(values, valid, strict=True)]
-    return values

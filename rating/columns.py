@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from rating.money import from_decimal_array
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,6 +18,8 @@ if TYPE_CHECKING:
 
     Bools = npt.NDArray[np.bool_]
     Int64s = npt.NDArray[np.int64]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def one_chunk(column: pa.Array | pa.ChunkedArray, kind: pa.DataType) -> pa.Array:
@@ -91,3 +96,25 @@ def placed(n: int, pieces: Sequence[tuple[npt.NDArray[np.intp], pa.Array]]) -> p
     return pa.concat_arrays([pa.nulls(1, pa.string()), *(texts for _, texts in pieces)]).take(
         pa.array(source)
     )
+
+
+def to_list(column: pa.Array | pa.ChunkedArray) -> list[Any]:
+    """As Arrow's to_pylist, with money as hao; several times as quick, for no scalar is made on the way.
+
+    For text, whole numbers, true and false, instants and money.
+    """
+    if pa.types.is_string(column.type) or pa.types.is_boolean(column.type):
+        plain: list[Any] = column.to_numpy(zero_copy_only=False).tolist() if len(column) else []
+        return plain
+    if pa.types.is_decimal(column.type):
+        numbers = from_decimal_array(column)
+    else:
+        numbers = column.cast(pa.int64()).fill_null(0).to_numpy()
+    values: list[Any] = numbers.tolist()
+    if pa.types.is_timestamp(column.type):
+        instants = {us: _EPOCH + timedelta(microseconds=us) for us in set(values)}
+        values = [instants[us] for us in values]
+    if column.null_count:
+        valid = column.is_valid().to_numpy(zero_copy_only=False).tolist()
+        values = [value if there else None for value, there in zip(values, valid, strict=True)]
+    return values

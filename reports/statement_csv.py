@@ -10,6 +10,7 @@ import csv
 import io
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from itertools import repeat
 
 import pyarrow as pa
 
@@ -17,7 +18,7 @@ from rating.calendar import instant_text
 from rating.money import yuan_text
 from reports.cells import neutral
 from reports.statement import CustomerPart, Day, NumberCharges, ProviderPart, Statement
-from reports.statement_json import call_rows
+from reports.statement_json import call_columns
 from reports.statement_words import line_word, list_word, pot_word, words
 
 COLUMNS = (
@@ -28,6 +29,8 @@ COLUMNS = (
 late_call, late_call_adjustment, feature_fee, fine, customer. `item` is a code, `label` what it is called. The
 estimate of the caller's own leg stands beside a call and is no part of any sum (R-CALL-1)."""
 
+_CALL_COLUMNS = ("start_at", "answered", "duration_s", "billed_s", "rate", "owner_fee", "caller_number", "caller_area",
+                 "caller_estimate", "call_id", "tags")  # fmt: skip
 _Row = dict[str, str | int]
 
 
@@ -160,17 +163,21 @@ def _number(number: NumberCharges, language: str) -> Iterator[_Row]:
 def _calls(section: str, number: str, calls: pa.Table | None, language: str) -> Iterator[tuple[object, ...]]:
     """Calls as rows of COLUMNS; after a late call what it took back."""
     who = neutral(number)
-    for call in [] if calls is None else call_rows(calls):
-        tags = neutral(" ".join(list_word(tag, language) for tag in call["tags"])) if call["tags"] else ""
-        reference = neutral(call["call_id"])
+    if calls is None:
+        return
+    columns = call_columns(calls)
+    adjustments = columns.get("adjustment", repeat(None))
+    for *call, adjustment in zip(*(columns[name] for name in _CALL_COLUMNS), adjustments, strict=False):
+        start, answered, duration_s, billed_s, rate, fee, caller, area, estimate, call_id, tags = call
+        reference = neutral(call_id)
         yield (
-            section, who, call["start_at"], "", "", "", int(call["answered"]), call["duration_s"],
-            billed_min(call["billed_s"]), call["rate"], call["owner_fee"], neutral(call["caller_number"] or ""),
-            neutral(call["caller_area"] or ""), call["caller_estimate"] or "", reference, tags,
+            section, who, start, "", "", "", int(answered), duration_s, billed_min(billed_s), rate, fee,
+            neutral(caller or ""), neutral(area or ""), estimate or "", reference,
+            neutral(" ".join(list_word(tag, language) for tag in tags)) if tags else "",
         )  # fmt: skip
         if section == "late_call":
-            back = {"section": "late_call_adjustment", "service_number": who, "at": call["start_at"]}
-            back |= {"amount": call["adjustment"], "reference": reference}
+            back = {"section": "late_call_adjustment", "service_number": who, "at": start}
+            back |= {"amount": adjustment, "reference": reference}
             yield tuple(back.get(column, "") for column in COLUMNS)
 
 

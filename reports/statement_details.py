@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from rating.calendar import SHANGHAI_OFFSET_US
+from rating.columns import to_list
 from rating.money import from_decimal_array
 from reports import statement_text as text
 from reports.statement import CustomerPart
@@ -50,21 +51,18 @@ def _table(calls: pa.Table, language: str, *, late: bool) -> Table:
     shown = [""] * len(dates)
     for at in new_days:
         shown[at] = dates[at]
-    answered = zip(calls["duration_s"].to_pylist(), calls["answered"].to_pylist(), strict=True)
+    answered = zip(to_list(calls["duration_s"]), to_list(calls["answered"]), strict=True)
     columns = [
         shown,
         [text.time_of_day(at) for at in (of_day // 1_000_000).tolist()],
-        [
-            said["withheld"] if who is None else table.fit(2, who)
-            for who in calls["caller_number"].to_pylist()
-        ],
-        ["" if area is None else table.fit(3, area) for area in calls["caller_area"].to_pylist()],
+        [said["withheld"] if who is None else table.fit(2, who) for who in to_list(calls["caller_number"])],
+        ["" if area is None else table.fit(3, area) for area in to_list(calls["caller_area"])],
         [text.duration(seconds) if one else said["unanswered"] for seconds, one in answered],
-        [text.minutes(seconds) for seconds in calls["billed_s"].to_pylist()],
+        [text.minutes(seconds) for seconds in to_list(calls["billed_s"])],
         [text.rate(hao) for hao in rates.tolist()],
         [text.amount(hao, places) for hao in fees.tolist()],
     ]
-    billed = text.minutes(sum(calls["billed_s"].to_pylist()))
+    billed = text.minutes(sum(to_list(calls["billed_s"])))
     total = [said["total"], f"{len(calls):,} {said['calls_unit']}", "", "", "", billed, ""]
     total.append(text.amount(int(fees.sum()), places))
     if late:

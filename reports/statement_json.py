@@ -13,7 +13,8 @@ import orjson
 import pyarrow as pa
 
 from rating.calendar import SHANGHAI_OFFSET_US, instant_text
-from rating.money import from_decimal_array, yuan_text
+from rating.columns import to_list
+from rating.money import yuan_text
 from reports.statement import Account, CustomerCharges, Line, NumberCharges, Statement, Vat
 
 _SUMS: dict[type, tuple[str, ...]] = {
@@ -74,7 +75,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, pa.Table):
-        return call_rows(value)
+        return _call_rows(value)
     return value
 
 
@@ -89,9 +90,13 @@ def _field(name: str, value: Any) -> Any:
 _yuan = lru_cache(maxsize=1 << 16)(yuan_text)  # few prices and fees for many calls
 
 
-def call_rows(calls: pa.Table) -> list[dict[str, Any]]:
-    """Calls as rows of plain values: instants in Shanghai time, amounts as text."""
-    columns = {name: _column(name, calls[name]) for name in calls.column_names}
+def call_columns(calls: pa.Table) -> dict[str, list[Any]]:
+    """Calls as columns of plain values: instants in Shanghai time, amounts as text."""
+    return {name: _column(name, calls[name]) for name in calls.column_names}
+
+
+def _call_rows(calls: pa.Table) -> list[dict[str, Any]]:
+    columns = call_columns(calls)
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
@@ -102,12 +107,8 @@ def _column(name: str, column: pa.ChunkedArray) -> list[Any]:
         texts = np.datetime_as_string(local.view("datetime64[us]"), unit="s" if whole else "us")
         return [f"{text}+08:00" for text in texts.tolist()]
     if name in _MONEY_COLUMNS:
-        known = column.is_valid().to_pylist() if column.null_count else None
-        amounts = [_yuan(hao) for hao in from_decimal_array(column).tolist()]
-        return (
-            amounts
-            if known is None
-            else [one if valid else None for one, valid in zip(amounts, known, strict=True)]
-        )
-    values: list[Any] = column.to_pylist()
-    return values
+        return [hao if hao is None else _yuan(hao) for hao in to_list(column)]
+    if pa.types.is_list(column.type):
+        tags: list[Any] = column.to_pylist()
+        return tags
+    return to_list(column)

@@ -12,18 +12,20 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
-from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import typst
 
-from reports.statement import Statement, findings
+from reports.statement import CustomerPart, Statement, findings
 from reports.statement_files import IssuedDiffers, is_issued, prepare, store, write_sums
 from reports.statement_pdf import Typesetter
 
 _BATCH = 16
+_BATCH_CALLS = (
+    3_000  # a statement with many calls is a batch of its own, so that no process waits for another's
+)
 _WAITING = 2  # batches for each process
 
 
@@ -67,9 +69,22 @@ class _Work:
 
 
 def _batches(statements: Iterator[Statement], months: set[str]) -> Iterator[list[Statement]]:
-    while batch := list(islice(statements, _BATCH)):
-        months.update(statement.head.month for statement in batch)
+    batch: list[Statement] = []
+    calls = 0
+    for statement in statements:
+        months.add(statement.head.month)
+        batch.append(statement)
+        calls += _calls_of(statement)
+        if len(batch) == _BATCH or calls >= _BATCH_CALLS:
+            yield batch
+            batch, calls = [], 0
+    if batch:
         yield batch
+
+
+def _calls_of(statement: Statement) -> int:
+    part = statement.part
+    return sum(number.calls for number in part.numbers) if isinstance(part, CustomerPart) else 0
 
 
 def _in_processes(batches: Iterator[list[Statement]], work: _Work, workers: int) -> Iterator[Issued]:

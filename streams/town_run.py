@@ -77,5 +77,10 @@ def run_town(home: Home, town: Town, progress: Callable[[int, int, int], None]) 
     return run
 
 
+def ends_at(town: Town) -> datetime:
+    """When the last of it has come in and the last month is closed."""
+    return max(town.late.arrives_at, end_of_month(town.months[-1].month) + CLOSES_AFTER)
+
+
 def _at(instant: datetime) -> spool.Clock:
     return lambda: instant
