@@ -9,55 +9,35 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
 
-from rating.calendar import parse_instant, parse_month
-from reports.progress import progress
+from ledger.progress import progress
+from ledger.session import (
+    DONE,
+    ENVIRONMENT,
+    FILE,
+    FINDINGS,
+    INSTANT,
+    INTERRUPTED,
+    MONTH,
+    REFUSED,
+    USAGE,
+    Session,
+    err,
+    format_option,
+    out,
+    print_table,
+    say,
+    session_of,
+)
+from reports import command_line as asking
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
-    from ledger.home import Home
     from ledger.submit import Answer
-
-DONE, FINDINGS, USAGE, REFUSED, ENVIRONMENT = range(5)
-INTERRUPTED = 130
-
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
-
-
-def say(*sentences: str) -> None:
-    """Prints each on a line of its own, word for word."""
-    for sentence in sentences:
-        out.print(sentence, markup=False)
-
-
-@dataclass
-class Session:
-    """What every command shares: where the ledger is, and what time it is."""
-
-    home: Path
-    now: datetime | None
-
-    def clock(self) -> datetime:
-        """The time given by --now, or the wall clock's: the only place where it is read."""
-        return self.now or datetime.now(UTC)
-
-    def open(self) -> Home:
-        """The ledger, for writing."""
-        from ledger.home import Home
-
-        home = Home.open(self.home)
-        for sentence in [*home.events.repaired, *home.calls.repaired]:
-            err.print(sentence, markup=False)
-        return home
 
 
 class Fentan(click.Group):
@@ -109,29 +89,6 @@ def _explained(error: Exception) -> tuple[str, int]:
     )
 
 
-class Parsed(click.ParamType):
-    """A value that a function reads from its text; ValueError is bad usage."""
-
-    def __init__(self, name: str, parse: Callable[[object], Any]) -> None:
-        self.name, self.parse = name, parse
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        try:
-            return self.parse(value) if isinstance(value, str) else value
-        except ValueError as error:
-            self.fail(f"{error}.", param, ctx)
-
-
-INSTANT = Parsed("time", parse_instant)
-MONTH = Parsed("month", parse_month)
-FILE = click.Path(path_type=Path)
-session_of = click.make_pass_decorator(Session)
-FORM = click.Choice(["table", "csv", "json"])
-format_option = click.option(
-    "--format", "form", type=FORM, default="table", help="For people, sheets, programs."
-)
-
-
 @click.group(cls=Fentan, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.option("--home", type=FILE, envvar="FENTAN_HOME", default="fentan-data", help="The ledger's folder.")
 @click.option("--now", type=INSTANT, help="The time to work at instead of the clock's (RFC 3339).")
@@ -140,6 +97,10 @@ format_option = click.option(
 def main(ctx: click.Context, home: Path, now: datetime | None) -> None:
     """Bills calls to China's 400 numbers: call files and commands in, an exact ledger and statements out."""
     ctx.obj = Session(home, now)
+
+
+for command in asking.COMMANDS:
+    main.add_command(command)
 
 
 # a ledger is made
@@ -236,7 +197,7 @@ def submit(session: Session, file: Path, form: str) -> None:
     if form == "table":
         say(*(said_of_answers(answers) or [f"{file} holds no command that was not submitted before."]))
     else:
-        _print_table(answers_table(answers), form)
+        print_table(answers_table(answers), form)
     sys.exit(FINDINGS if any(one.outcome in {"refused", "rejected"} for one in answers) else DONE)
 
 
@@ -319,110 +280,6 @@ def close(session: Session, month: str) -> None:
         say(f"There is nothing to close: no command was accepted for {month} or before.")
 
 
-@main.command()
-@click.argument("month", type=MONTH)
-@click.option("--customer", help="Only this customer's.")
-@click.option("--provider", help="Only this provider's.")
-@click.option("--out", "folder", type=FILE, help="Where to; by default `statements` in the home.")
-@click.option("--lang", type=click.Choice(["zh", "en"]), default="zh", help="Chinese or English.")
-@session_of
-def statements(
-    session: Session, month: str, customer: str | None, provider: str | None, folder: Path | None, lang: str
-) -> None:
-    """Writes a closed month's statements as PDF, JSON and CSV.
-
-    One for each customer and each provider. What was issued once stays as it is, byte by byte.
-    """
-    from reports.statements import issue
-
-    with progress(err, f"statements {month}", unit="statements") as done:
-        issued = issue(
-            session.home, month, folder or session.home / "statements", customer, provider, lang, done
-        )
-    say(
-        f"{issued.written:,} statements of {month} in {issued.folder}; {issued.kept:,} were there already and stay as they are."
-    )
-    for sentence in issued.findings:
-        err.print(sentence, markup=False)
-    sys.exit(FINDINGS if issued.findings else DONE)
-
-
-# questions
-
-
-@main.command()
-@click.argument("statement", required=False)
-@click.option("--file", type=click.File(encoding="utf-8", errors="replace"), help="Holds the statement.")
-@click.option("--as-of", help="A version of the table of calls, or a time.")
-@click.option("--timeout", default=60, help="Seconds before a statement is stopped.")
-@format_option
-@session_of
-def sql(
-    session: Session, statement: str | None, file: TextIO | None, as_of: str | None, timeout: int, form: str
-) -> None:
-    """Asks the ledger anything: one SELECT, in DuckDB's SQL.
-
-    SHOW TABLES lists the views, DESCRIBE tells what their columns mean. Nothing can be written.
-    """
-    from reports.ask import ask
-
-    if (statement is None) == (file is None):
-        raise click.UsageError('Give one statement, or --file: fentan sql "SELECT * FROM balances".')
-    text = file.read() if file is not None else statement or ""
-    _print_table(ask(session.home, text, session.clock(), as_of, timeout), form)
-
-
-@main.command()
-@click.option("--as-of", type=INSTANT, help="As it stood at this time.")
-@format_option
-@session_of
-def arrears(session: Session, as_of: datetime | None, form: str) -> None:
-    """Who owes what since when, and what was done about it."""
-    from reports.ask import ask_own
-
-    rows = ask_own(
-        session.home, "SELECT * FROM arrears ORDER BY balance, account", as_of or session.clock(), as_of
-    )
-    _print_table(rows, form)
-    if form == "table" and not rows.num_rows:
-        say("Nobody is in arrears.")
-
-
-@main.command()
-@format_option
-@session_of
-def alerts(session: Session, form: str) -> None:
-    """The alerts that were raised, oldest first."""
-    from reports.ask import ask_own
-
-    _print_table(ask_own(session.home, "SELECT * FROM alerts ORDER BY seq", session.clock()), form)
-
-
-@main.command()
-@click.argument("call_id")
-@format_option
-@session_of
-def call(session: Session, call_id: str, form: str) -> None:
-    """How one call was charged, and what else came under its id."""
-    from reports.explain import explain_call
-
-    _print_lines(explain_call(session.home, call_id, session.clock()), form)
-
-
-@main.command()
-@click.argument("name")
-@format_option
-@session_of
-def explain(session: Session, name: str, form: str) -> None:
-    """How an amount came to be: input, rules, arithmetic.
-
-    NAME is a posting (812-1), a line of a statement (its line_id), a command's id or a call's.
-    """
-    from reports.explain import explain as explain_one
-
-    _print_lines(explain_one(session.home, name, session.clock()), form)
-
-
 # proof and care
 
 
@@ -469,24 +326,6 @@ def maintain(session: Session) -> None:
 
     for log in Home.open_logs(session.home):
         say(said_of_maintenance(log.folder.name, tidy(log)))
-
-
-# printing
-
-
-def _print_table(rows: pa.Table, form: str) -> None:
-    from reports.tables import write_table
-
-    write_table(rows, form, out)
-
-
-def _print_lines(lines: list[str], form: str) -> None:
-    import pyarrow as pa
-
-    if form == "table":
-        say(*lines)
-    else:
-        _print_table(pa.table({"line": lines}), form)
 
 
 if __name__ == "__main__":

@@ -14,9 +14,9 @@ from itertools import repeat
 
 import pyarrow as pa
 
+from ledger.cells import neutral
 from rating.calendar import instant_text
 from rating.money import yuan_text
-from reports.cells import neutral
 from reports.statement import CustomerPart, Day, NumberCharges, ProviderPart, Statement
 from reports.statement_json import call_columns
 from reports.statement_words import line_word, list_word, pot_word, words

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from ledger.tables import write_table
 from reports.ask import ask_own
-from reports.tables import write_table
 
 QUESTIONS = (
     (

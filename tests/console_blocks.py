@@ -32,9 +32,9 @@ from rich.console import Console
 
 import fentan
 from ledger.query import QueryFailed, QueryRefused, run_select
+from ledger.tables import write_table
 from rating.calendar import parse_instant
 from reports.ask import snapshot, views
-from reports.tables import write_table
 
 ROOT = Path(__file__).resolve().parent.parent
 TOWN_NOW = "2026-11-15T09:00:00+08:00"

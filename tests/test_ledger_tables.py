@@ -11,9 +11,9 @@ import pyarrow as pa
 import pytest
 from rich.console import Console
 
+from ledger.tables import write_table
 from rating.money import MONEY
 from rating.records import INSTANT
-from reports.tables import write_table
 
 ROWS = pa.table(
     {

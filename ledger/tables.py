@@ -18,8 +18,8 @@ import pyarrow as pa
 from rich.cells import cell_len
 from rich.console import Console
 
+from ledger.cells import neutral
 from rating.calendar import instant_text
-from reports.cells import neutral
 
 FORMATS = ("table", "csv", "json")
 _SHOWN = 100

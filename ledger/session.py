@@ -1,0 +1,92 @@
+"""What every command of the command line shares: the home, the time, what it prints on, values that it reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+
+from rating.calendar import parse_instant, parse_month
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from ledger.home import Home
+
+DONE, FINDINGS, USAGE, REFUSED, ENVIRONMENT = range(5)
+INTERRUPTED = 130
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def say(*sentences: str) -> None:
+    """Prints each on a line of its own, word for word."""
+    for sentence in sentences:
+        out.print(sentence, markup=False)
+
+
+@dataclass
+class Session:
+    """What every command shares: where the ledger is, and what time it is."""
+
+    home: Path
+    now: datetime | None
+
+    def clock(self) -> datetime:
+        """The time given by --now, or the wall clock's: the only place where it is read."""
+        return self.now or datetime.now(UTC)
+
+    def open(self) -> Home:
+        """The ledger, for writing."""
+        from ledger.home import Home
+
+        home = Home.open(self.home)
+        for sentence in [*home.events.repaired, *home.calls.repaired]:
+            err.print(sentence, markup=False)
+        return home
+
+
+class Parsed(click.ParamType):
+    """A value that a function reads from its text; ValueError is bad usage."""
+
+    def __init__(self, name: str, parse: Callable[[object], Any]) -> None:
+        self.name, self.parse = name, parse
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return self.parse(value) if isinstance(value, str) else value
+        except ValueError as error:
+            self.fail(f"{error}.", param, ctx)
+
+
+INSTANT = Parsed("time", parse_instant)
+MONTH = Parsed("month", parse_month)
+FILE = click.Path(path_type=Path)
+session_of = click.make_pass_decorator(Session)
+FORM = click.Choice(["table", "csv", "json"])
+format_option = click.option(
+    "--format", "form", type=FORM, default="table", help="For people, sheets, programs."
+)
+
+
+def print_table(rows: pa.Table, form: str) -> None:
+    """Prints rows in the form that the user chose."""
+    from ledger.tables import write_table
+
+    write_table(rows, form, out)
+
+
+def print_lines(lines: list[str], form: str) -> None:
+    """Prints sentences; for programs as rows of one column."""
+    import pyarrow as pa
+
+    if form == "table":
+        say(*lines)
+    else:
+        print_table(pa.table({"line": lines}), form)

@@ -1,0 +1,133 @@
+"""The commands that ask the ledger and write documents; `fentan.py` puts them on the command line."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import TextIO
+
+import click
+
+from ledger.progress import progress
+from ledger.session import (
+    DONE,
+    FILE,
+    FINDINGS,
+    INSTANT,
+    MONTH,
+    Session,
+    err,
+    format_option,
+    print_lines,
+    print_table,
+    say,
+    session_of,
+)
+
+
+@click.command()
+@click.argument("month", type=MONTH)
+@click.option("--customer", help="Only this customer's.")
+@click.option("--provider", help="Only this provider's.")
+@click.option("--out", "folder", type=FILE, help="Where to; by default `statements` in the home.")
+@click.option("--lang", type=click.Choice(["zh", "en"]), default="zh", help="Chinese or English.")
+@session_of
+def statements(
+    session: Session, month: str, customer: str | None, provider: str | None, folder: Path | None, lang: str
+) -> None:
+    """Writes a closed month's statements as PDF, JSON and CSV.
+
+    One for each customer and each provider. What was issued once stays as it is, byte by byte.
+    """
+    from reports.statements import issue
+
+    with progress(err, f"statements {month}", unit="statements") as done:
+        issued = issue(
+            session.home, month, folder or session.home / "statements", customer, provider, lang, done
+        )
+    say(
+        f"{issued.written:,} statements of {month} in {issued.folder}; {issued.kept:,} were there already and stay as they are."
+    )
+    for sentence in issued.findings:
+        err.print(sentence, markup=False)
+    sys.exit(FINDINGS if issued.findings else DONE)
+
+
+# questions
+
+
+@click.command()
+@click.argument("statement", required=False)
+@click.option("--file", type=click.File(encoding="utf-8", errors="replace"), help="Holds the statement.")
+@click.option("--as-of", help="A version of the table of calls, or a time.")
+@click.option("--timeout", default=60, help="Seconds before a statement is stopped.")
+@format_option
+@session_of
+def sql(
+    session: Session, statement: str | None, file: TextIO | None, as_of: str | None, timeout: int, form: str
+) -> None:
+    """Asks the ledger anything: one SELECT, in DuckDB's SQL.
+
+    SHOW TABLES lists the views, DESCRIBE tells what their columns mean. Nothing can be written.
+    """
+    from reports.ask import ask
+
+    if (statement is None) == (file is None):
+        raise click.UsageError('Give one statement, or --file: fentan sql "SELECT * FROM balances".')
+    text = file.read() if file is not None else statement or ""
+    print_table(ask(session.home, text, session.clock(), as_of, timeout), form)
+
+
+@click.command()
+@click.option("--as-of", type=INSTANT, help="As it stood at this time.")
+@format_option
+@session_of
+def arrears(session: Session, as_of: datetime | None, form: str) -> None:
+    """Who owes what since when, and what was done about it."""
+    from reports.ask import ask_own
+
+    rows = ask_own(
+        session.home, "SELECT * FROM arrears ORDER BY balance, account", as_of or session.clock(), as_of
+    )
+    print_table(rows, form)
+    if form == "table" and not rows.num_rows:
+        say("Nobody is in arrears.")
+
+
+@click.command()
+@format_option
+@session_of
+def alerts(session: Session, form: str) -> None:
+    """The alerts that were raised, oldest first."""
+    from reports.ask import ask_own
+
+    print_table(ask_own(session.home, "SELECT * FROM alerts ORDER BY seq", session.clock()), form)
+
+
+@click.command()
+@click.argument("call_id")
+@format_option
+@session_of
+def call(session: Session, call_id: str, form: str) -> None:
+    """How one call was charged, and what else came under its id."""
+    from reports.explain import explain_call
+
+    print_lines(explain_call(session.home, call_id, session.clock()), form)
+
+
+@click.command()
+@click.argument("name")
+@format_option
+@session_of
+def explain(session: Session, name: str, form: str) -> None:
+    """How an amount came to be: input, rules, arithmetic.
+
+    NAME is a posting (812-1), a line of a statement (its line_id), a command's id or a call's.
+    """
+    from reports.explain import explain as explain_one
+
+    print_lines(explain_one(session.home, name, session.clock()), form)
+
+
+COMMANDS = (statements, sql, arrears, alerts, call, explain)
