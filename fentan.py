@@ -6,9 +6,7 @@ Exit 0 done, 1 done with findings, 2 bad usage or configuration, 3 refused by a 
 from __future__ import annotations
 
 import os
-import signal
 import sys
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +31,7 @@ from ledger.session import (
     print_table,
     say,
     session_of,
+    until_interrupted,
 )
 from reports import command_line as asking
 
@@ -222,20 +221,12 @@ def ingest(session: Session, file: Path, format_name: str, follow: bool, strict:
         if str(file) == "-":
             taken = spool.ingest_stdin(home, format_name, session.clock, done)
         elif follow:
-            taken = spool.follow(home, file, format_name, session.clock, _until_interrupted(), done)
+            taken = spool.follow(home, file, format_name, session.clock, until_interrupted(), done)
         else:
             taken = spool.ingest(home, file, format_name, session.clock, done)
     home.keep_snapshot()
     say(*said_of_calls(taken.files, taken.known_files, taken.counts))
     sys.exit(FINDINGS if strict and taken.counts["rejected"] else DONE)
-
-
-def _until_interrupted() -> Callable[[], bool]:
-    """True once SIGINT or SIGTERM has come: the commit in hand is finished first."""
-    stopped = []
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopped.append(True))
-    return lambda: bool(stopped)
 
 
 @main.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -52,6 +53,14 @@ class Session:
         return home
 
 
+def until_interrupted() -> Callable[[], bool]:
+    """True once SIGINT or SIGTERM has come: what is in hand is finished first."""
+    stopped: list[bool] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.append(True))
+    return lambda: bool(stopped)
+
+
 class Parsed(click.ParamType):
     """A value that a function reads from its text; ValueError is bad usage."""
 
@@ -65,8 +74,22 @@ class Parsed(click.ParamType):
             self.fail(f"{error}.", param, ctx)
 
 
+def parse_since(text: object) -> int | datetime:
+    """`1204` -> a seq of `events`; RFC 3339 -> a time. ValueError otherwise."""
+    words = str(text)
+    if words.isascii() and words.isdigit() and len(words) <= 18:
+        return int(words)
+    try:
+        return parse_instant(words)
+    except ValueError:
+        raise ValueError(
+            f"{words!r} is neither a seq such as 120 nor a time such as 2026-11-03T10:00:00+08:00"
+        ) from None
+
+
 INSTANT = Parsed("time", parse_instant)
 MONTH = Parsed("month", parse_month)
+SINCE = Parsed("seq or time", parse_since)
 FILE = click.Path(path_type=Path)
 session_of = click.make_pass_decorator(Session)
 FORM = click.Choice(["table", "csv", "json"])

@@ -16,6 +16,7 @@ from ledger.session import (
     FINDINGS,
     INSTANT,
     MONTH,
+    SINCE,
     Session,
     err,
     format_option,
@@ -23,6 +24,7 @@ from ledger.session import (
     print_table,
     say,
     session_of,
+    until_interrupted,
 )
 
 
@@ -96,13 +98,21 @@ def arrears(session: Session, as_of: datetime | None, form: str) -> None:
 
 
 @click.command()
+@click.option("--since", type=SINCE, help="From this seq of events or this time on.")
+@click.option("--follow", is_flag=True, help="Shows each as soon as it is committed, until interrupted.")
 @format_option
 @session_of
-def alerts(session: Session, form: str) -> None:
-    """The alerts that were raised, oldest first."""
-    from reports.ask import ask_own
+def alerts(session: Session, since: int | datetime | None, follow: bool, form: str) -> None:
+    """The alerts that were raised, oldest first; with --follow those that come from now on.
 
-    print_table(ask_own(session.home, "SELECT * FROM alerts ORDER BY seq", session.clock()), form)
+    Phone numbers in them are masked. --follow --format json prints one object a line.
+    """
+    from reports.alerts import alerts_so_far, follow_alerts
+
+    if follow:
+        follow_alerts(session.home, since, form, until_interrupted(), say)
+    else:
+        print_table(alerts_so_far(session.home, since or 0, session.clock()), form)
 
 
 @click.command()

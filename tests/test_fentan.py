@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.ledgers import calls, commands
+from tests.ledgers import a_call, a_home, calls, commands
 
 ROOT = Path(__file__).parent.parent
 NOW = ["--now", "2026-09-02T00:00:00+08:00"]
@@ -181,3 +182,38 @@ def test_a_statement_is_issued_once_and_stays_byte_for_byte(home: Path, tmp_path
     files = sorted(path.relative_to(first) for path in first.rglob("*") if path.is_file())
     assert {path.suffix for path in files} >= {".pdf", ".json", ".csv"}
     assert all((first / path).read_bytes() == (second / path).read_bytes() for path in files)
+
+
+def follow(home: Path, *arguments: str) -> subprocess.Popen[str]:
+    """`fentan alerts --follow` in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "fentan", "--home", str(home), "alerts", "--follow", *arguments],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_alerts_are_shown_live_while_another_process_ingests(tmp_path: Path, number: signal.Signals) -> None:
+    """R-ARR-3: from a seq on, then as they are committed; a signal ends it with 0."""
+    home = tmp_path / "ledger"
+    ledger = a_home(home)
+    (tmp_path / "calls.jsonl").write_bytes(b"".join(a_call(place, minutes=1400) for place in range(3)))
+    with follow(home, "--format", "json", "--since", str(ledger.events.next_seq)) as watching:
+        assert fentan(home, *NOW, "ingest", str(tmp_path / "calls.jsonl")).returncode == 0
+        assert watching.stdout is not None
+        shown = [json.loads(watching.stdout.readline()) for _ in range(3)]
+        watching.send_signal(number)
+        assert watching.wait(10) == 0
+    assert [alert["kind"] for alert in shown] == ["low_balance", "arrears", "suspended"]
+    assert shown == [
+        alert | {"balance": alert["balance"].removesuffix("00")}
+        for alert in json.loads(fentan(home, "alerts", "--format", "json").stdout)
+    ]
+
+
+def test_a_seq_that_is_not_there_yet_is_bad_usage(home: Path) -> None:
+    done = fentan(home, "alerts", "--follow", "--since", "9999")
+    assert (done.returncode, "end before seq 9999" in done.stderr) == (2, True)
