@@ -22,7 +22,7 @@ from ledger.tail import seq_at
 from rating.masking import masked
 from reports.ask import views
 
-POLL_S = 0.1
+POLL_S = 0.1  # not money: how long between two looks
 
 
 def first_seq(events: Log, since: int | datetime) -> int:
