@@ -42,6 +42,18 @@ if TYPE_CHECKING:
 class Fentan(click.Group):
     """Turns what a command raises into one sentence and an exit code."""
 
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().main(*args, **kwargs)
+        except SystemExit as ended:
+            guard = sys.modules.get("ledger.guard")
+            if guard is not None and guard.left_behind():
+                # Python's orderly end would abort a thread that is deep inside of DuckDB
+                sys.stdout.flush()
+                sys.stderr.flush()
+                os._exit(ended.code if isinstance(ended.code, int) else ENVIRONMENT)
+            raise
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)

@@ -33,6 +33,7 @@ _FREE_FUNCTIONS = frozenset(
 _DESCRIBE = re.compile(
     r"\s*(?:DESCRIBE|DESC|SHOW)\s+(?:TABLE\s+|VIEW\s+)?(?:main\.)?\"?(\w+)\"?\s*", re.IGNORECASE | re.ASCII
 )
+_FILE = re.compile(r"[./\\:*?]")
 _SHOW_TABLES = re.compile(r"\s*SHOW\s+(?:TABLES|VIEWS)\s*", re.IGNORECASE | re.ASCII)
 
 
@@ -193,22 +194,39 @@ def _refuse_functions(cursor: duckdb.DuckDBPyConnection, query: str) -> None:
         raise QueryRefused("The statement is nested too deeply: write it flatter.") from None
     if tree["error"]:
         raise QueryRefused(f"The statement cannot be checked: {tree['error_message']}")
-    for name in _table_functions(tree):
-        if name not in _FREE_FUNCTIONS:
+    for kind, name in _sources(tree):
+        if kind == "TABLE_FUNCTION" and name not in _FREE_FUNCTIONS:
             raise QueryRefused(f"{name}() is not open here: ask the views (SHOW TABLES lists them).")
+        if kind == "BASE_TABLE" and _FILE.search(name):
+            raise QueryRefused(
+                f"{name[:80]!r} is no view: a question reads the ledger's views and nothing else (SHOW TABLES lists them)."
+            )
 
 
-def _table_functions(tree: Any) -> Iterator[str]:
-    """Names of the functions that stand as tables, wherever they do."""
+def _sources(tree: Any) -> Iterator[tuple[str, str]]:
+    """(kind of node, name) of the functions and names that stand as tables, wherever they do.
+
+    DuckDB takes a table's name that nothing has for a file's: one of the ledger's own could be read past the views.
+    """
     nodes = [tree]
     while nodes:
         node = nodes.pop()
         if isinstance(node, dict):
             if node.get("type") == "TABLE_FUNCTION":
-                yield node["function"]["function_name"].lower()
+                yield "TABLE_FUNCTION", node["function"]["function_name"].lower()
+            elif node.get("type") == "BASE_TABLE":
+                yield "BASE_TABLE", node["table_name"]
             nodes.extend(node.values())
         elif isinstance(node, list):
             nodes.extend(node)
+
+
+_LEFT_BEHIND: list[threading.Thread] = []
+
+
+def left_behind() -> bool:
+    """Whether a question is still running that was given up: then the process must end without waiting for it."""
+    return any(worker.is_alive() for worker in _LEFT_BEHIND)
 
 
 @dataclass
@@ -253,6 +271,8 @@ def _run_bounded(
                 cursor.interrupt()
             worker.join(_GRACE_S)
     if late:
+        if worker.is_alive():
+            _LEFT_BEHIND.append(worker)
         raise QueryFailed(
             f"The question took longer than {timeout_s} s and was stopped: narrow it, say to one month."
         )

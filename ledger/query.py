@@ -19,6 +19,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from ledger import masking
 from ledger.faults import LedgerFault
 from ledger.files import NULL_PARTITION
 from ledger.guard import QueryFailed, QueryRefused, lock_down, quoted, quoted_list, run_select, sentence
@@ -65,14 +66,15 @@ def connect(
     memory_limit: str = "2GB",
     threads: int | None = None,
     temp_directory: str = "",
+    mask: bool = False,
 ) -> duckdb.DuckDBPyConnection:
     """A connection with `calls_rows`, `events_rows` and every public view, in Shanghai time.
 
     The files are absolute paths of data files of one snapshot each (calls partitioned by month, columns that
     a file lacks read as null, F-22); rows at or beyond `calls_seq` and `events_seq` are left out. `now`, an
     aware instant, is the time of the views numbers and arrears. With `read_only_for_others` the connection is
-    locked down for `run_select`: for good, and without a `temp_directory` to spill into. Raises LedgerFault
-    if a file is gone or holds a column of another type.
+    locked down for `run_select`: for good, and without a `temp_directory` to spill into. With `mask` phone
+    numbers are hidden (F-27). Raises LedgerFault if a file is gone or holds a column of another type.
     """
     config: dict[str, Any] = {"autoinstall_known_extensions": "false", "memory_limit": memory_limit}
     if threads is not None:
@@ -80,7 +82,7 @@ def connect(
     config["temp_directory"] = "" if read_only_for_others else temp_directory
     con = duckdb.connect(config=config)
     con.execute("SET GLOBAL TimeZone = 'Asia/Shanghai'; SET GLOBAL parquet_metadata_cache = true")
-    make_views(con, calls_files, events_files, now=now, calls_seq=calls_seq, events_seq=events_seq)
+    make_views(con, calls_files, events_files, now=now, calls_seq=calls_seq, events_seq=events_seq, mask=mask)
     if read_only_for_others:
         lock_down(con, [*calls_files, *events_files])
     return con
@@ -94,16 +96,19 @@ def make_views(
     now: datetime,
     calls_seq: int,
     events_seq: int,
+    mask: bool = False,
 ) -> None:
     """Creates macros, stored rows and views in the connection's default schema, for good if that is a file."""
     con.execute(_macros(now, []))
+    if mask:
+        con.execute(masking.MACROS)
     con.execute(_reasons())
     con.execute(f"CREATE VIEW calls_rows AS {_none(CALLS)}; CREATE VIEW events_rows AS {_none(EVENTS)}")
     # over empty rows first: a view is bound when it is made, and binding opens every file
     for text in _view_texts():
         con.execute(text)
-    _store(con, "events_rows", events_files, EVENTS, events_seq)
-    _store(con, "calls_rows", calls_files, CALLS, calls_seq)
+    _store(con, "events_rows", events_files, EVENTS, events_seq, mask)
+    _store(con, "calls_rows", calls_files, CALLS, calls_seq, mask)
     con.execute(_macros(now, _closes(con)))
 
 
@@ -120,7 +125,12 @@ def _none(schema: pa.Schema) -> str:
 
 
 def _store(
-    con: duckdb.DuckDBPyConnection, view: str, files: Sequence[str], schema: pa.Schema, until_seq: int
+    con: duckdb.DuckDBPyConnection,
+    view: str,
+    files: Sequence[str],
+    schema: pa.Schema,
+    until_seq: int,
+    mask: bool,
 ) -> None:
     """Puts the files' rows where the empty ones were; their columns become those of `schema`, in its order."""
     if not files:
@@ -142,7 +152,8 @@ def _store(
         if found is None:
             columns.append(f'CAST(NULL AS {kind}) AS "{column.name}"')
         elif found == kind:
-            columns.append(f'"{column.name}"')
+            shown = masking.masked(view, column.name) if mask else f'"{column.name}"'
+            columns.append(f'{shown} AS "{column.name}"')
         else:
             raise LedgerFault(
                 f"The column {column.name} of {view.removesuffix('_rows')} is {found} in the data files and "

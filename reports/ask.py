@@ -16,10 +16,12 @@ from ledger.version import Version
 from rating.calendar import parse_instant
 
 
-def ask(folder: Path, text: str, now: datetime, as_of: str | None, timeout_s: int) -> pa.Table:
+def ask(
+    folder: Path, text: str, now: datetime, as_of: str | None, timeout_s: int, *, mask: bool = False
+) -> pa.Table:
     """The answer to somebody's SELECT, read-only to the bone; `as_of` is a version of `calls` or a time."""
     events, calls = snapshot(folder, _version_or_time(as_of))
-    with views(events, calls, now, for_others=True) as con:
+    with views(events, calls, now, for_others=True, mask=mask) as con:
         return run_select(con, text, timeout_s=timeout_s)
 
 
@@ -31,9 +33,14 @@ def ask_own(folder: Path, text: str, now: datetime, as_of: datetime | None = Non
 
 
 def views(
-    events: Log | Version, calls: Log | Version, now: datetime, *, for_others: bool = False
+    events: Log | Version,
+    calls: Log | Version,
+    now: datetime,
+    *,
+    for_others: bool = False,
+    mask: bool = False,
 ) -> duckdb.DuckDBPyConnection:
-    """The public views over one snapshot of both tables."""
+    """The public views over one snapshot of both tables; with `mask` without phone numbers (F-27)."""
     return connect(
         calls.files(),
         events.files(),
@@ -41,6 +48,7 @@ def views(
         calls_seq=calls.next_seq,
         events_seq=events.next_seq,
         read_only_for_others=for_others,
+        mask=mask,
     )
 
 

@@ -64,10 +64,17 @@ def statements(
 @click.option("--file", type=click.File(encoding="utf-8", errors="replace"), help="Holds the statement.")
 @click.option("--as-of", help="A version of the table of calls, or a time.")
 @click.option("--timeout", default=60, help="Seconds before a statement is stopped.")
+@click.option("--mask", is_flag=True, help="Phone numbers are hidden: 138****5678.")
 @format_option
 @session_of
 def sql(
-    session: Session, statement: str | None, file: TextIO | None, as_of: str | None, timeout: int, form: str
+    session: Session,
+    statement: str | None,
+    file: TextIO | None,
+    as_of: str | None,
+    timeout: int,
+    mask: bool,
+    form: str,
 ) -> None:
     """Asks the ledger anything: one SELECT, in DuckDB's SQL.
 
@@ -78,7 +85,7 @@ def sql(
     if (statement is None) == (file is None):
         raise click.UsageError('Give one statement, or --file: fentan sql "SELECT * FROM balances".')
     text = file.read() if file is not None else statement or ""
-    print_table(ask(session.home, text, session.clock(), as_of, timeout), form)
+    print_table(ask(session.home, text, session.clock(), as_of, timeout, mask=mask), form)
 
 
 @click.command()
@@ -140,4 +147,25 @@ def explain(session: Session, name: str, form: str) -> None:
     print_lines(explain_one(session.home, name, session.clock()), form)
 
 
-COMMANDS = (statements, sql, arrears, alerts, call, explain)
+@click.command()
+@click.argument("file", type=FILE)
+@click.option("--copy", is_flag=True, help="The file holds every row itself and can be carried elsewhere.")
+@click.option(
+    "--mask", is_flag=True, help="Phone numbers are hidden: 138****5678. The file holds every row itself."
+)
+@session_of
+def publish(session: Session, file: Path, copy: bool, mask: bool) -> None:
+    """Writes a DuckDB file for notebooks and BI tools.
+
+    It has the views of `fentan sql`, as of now; those that sum up are tables. It takes the place of the one that was
+    published before, whose readers keep what they have until they connect again.
+    """
+    from reports.publish import publish as publish_file
+
+    made = publish_file(session.home, file, session.clock(), copy=copy, mask=mask)
+    say(
+        f"{file}: {made.tables} tables and {made.views} views over {made.calls:,} call records and {made.events:,} events."
+    )
+
+
+COMMANDS = (statements, sql, arrears, alerts, call, explain, publish)
