@@ -1,20 +1,24 @@
 """Phone numbers hidden from those who may not see them (F-27), where the views read the stored rows.
 
-What stands above, every view and every question, sees masked values only. The four digits before the last four go,
-as on a Chinese receipt: 138****5678. Service numbers are public and stay. Bytes as they came in are left out.
+What stands above, every view and every question, sees masked values only, spelt as `rating.masking` does: 138****5678.
+Service numbers are public and stay. Bytes as they came in are left out.
 """
 
 from __future__ import annotations
 
 MACROS = r"""
 CREATE OR REPLACE MACRO masked_phone(number) AS
-    CASE WHEN number IS NULL THEN NULL
-         ELSE left(number, greatest(length(number) - 8, 0)) || '****'
-              || right(number, least(4, greatest(length(number) - 4, 0))) END;
+    CASE WHEN number IS NULL OR regexp_full_match(number, '[48]00[0-9]{7}|95[0-9]{3,4}') THEN number
+         WHEN length(number) <= 4 THEN '****'
+         WHEN length(number) <= 7 THEN '****' || right(number, 2)
+         ELSE left(number, 3) || '****' || right(number, 4) END;
 CREATE OR REPLACE MACRO masked_text(said) AS
     regexp_replace(
-        regexp_replace(said, '(^|[^0-9])((?:\+?86|0086)?[- ]?(?:0?1[3-9][0-9]|0[1-9][0-9]{1,2}))[- ]?[0-9]{4}[- ]?([0-9]{3,4})', '\1\2****\3', 'g'),
-        '(^|[^0-9])((?:\+|00)[1-9][0-9]{1,2})[- ]?[0-9]{4,8}([0-9]{2})', '\1\2****\3', 'g'
+        regexp_replace(
+            regexp_replace(said, '(^|[^0-9])((?:(?:\+|00)?86)?[- ]?0?1[3-9][0-9])[- ]?[0-9]{4}[- ]?([0-9]{4})', '\1\2****\3', 'g'),
+            '(^|[^0-9])((?:(?:\+|00)?86)?[- ]?0[1-9][0-9])[0-9]?[- ]?[0-9]{3,4}[- ]?([0-9]{4})', '\1\2****\3', 'g'
+        ),
+        '(^|[^0-9])((?:\+|00)[1-9][0-9]?)[0-9]?[- ]?[0-9]{2,8}([0-9]{4})', '\1\2****\3', 'g'
     );
 """
 """`masked_phone` hides a value that is a number, `masked_text` the numbers within a text."""

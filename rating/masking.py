@@ -1,7 +1,7 @@
 """Phone numbers made unrecognisable for logs, alerts and screens: `138****5678` (F-27).
 
 Service numbers (400, 800, 95) stay: they are what is billed, and public. What statements, `fentan call` and
-finance's SQL show is not masked; whoever may ask them may see numbers.
+finance's SQL show is masked only where somebody asked for it (`--mask`).
 """
 
 from __future__ import annotations
