@@ -8,8 +8,9 @@ from datetime import datetime
 from ledger import scan
 from ledger.home import Home
 from ledger.log import LostRace
+from ledger.rerate import rerate_due
 from ledger.rows import EventRows
-from rating import business, closing
+from rating import business, closing, rerating
 from rating.accounts import Refused
 from rating.calendar import end_of_month, instant_text
 from rating.reasons import Reason
@@ -35,16 +36,25 @@ def close(home: Home, month: str, at: datetime) -> list[Closed]:
     done: list[Closed] = []
     while True:
         home.see()
+        rerate_due(home)  # of a process that was killed before it
         open_months = closing.months_to_close(home.state, month)
         if not open_months:
             return done
         try:
-            done.append(_close_one(home, open_months[0], at))
+            closed = _close_one(home, open_months[0], at)
         except LostRace:
             continue
+        rerate_due(home)
+        done += [closed] if closed else []
 
 
-def _close_one(home: Home, month: str, at: datetime) -> Closed:
+def decide_due(home: Home, at: datetime, rows: EventRows) -> None:
+    """Decides what fell due by `at` onto the state and into `rows`; commits nothing."""
+    for event in business.what_fell_due(home.state, at):
+        rows.add(event, home.state.calls_seq, at)
+
+
+def _close_one(home: Home, month: str, at: datetime) -> Closed | None:
     rows = EventRows()
     try:
         closed = decide_close(home, month, at, rows)
@@ -55,11 +65,15 @@ def _close_one(home: Home, month: str, at: datetime) -> Closed:
     return closed
 
 
-def decide_close(home: Home, month: str, at: datetime, rows: EventRows) -> Closed:
-    """Decides a close, and what fell due before it, onto the state and into `rows`; commits nothing."""
+def decide_close(home: Home, month: str, at: datetime, rows: EventRows) -> Closed | None:
+    """Decides a close, and what fell due before it, onto the state and into `rows`; commits nothing.
+
+    None if what fell due calls for a re-rating: that prices by what was committed, so it comes between them.
+    """
     state = home.state
-    for event in business.what_fell_due(state, at):
-        rows.add(event, state.calls_seq, at)
+    decide_due(home, at, rows)
+    if rerating.next_due(state) is not None:
+        return None
     usage = scan.month_usage(home.calls, state, month, state.calls_seq)
     customers = postings = alerts = 0
     for event in business.close_month(state, month, at, usage):

@@ -21,12 +21,12 @@ from ledger.charge import rated_rows
 from ledger.faults import BadRequest, LedgerFault
 from ledger.home import Home
 from ledger.log import Log
-from ledger.months import decide_close
+from ledger.months import decide_close, decide_due
 from ledger.rerate import decide_rerating
 from ledger.rows import EventRows, read_events
 from ledger.schema import CALLS, EVENTS
 from ledger.submit import Line, decide_lines
-from rating import business
+from rating import business, rerating
 from rating.calendar import instant_text
 from rating.records import RECORD
 
@@ -167,6 +167,10 @@ class _Replay:
             decided.add(event, self.home.state.calls_seq, fact["received_at"])
         elif fact["kind"] in _CLOSES:
             decide_close(self.home, _month(fact), fact["at"], decided)
+        elif fact["kind"] == "rerate" and rerating.next_due(self.home.state) is None:
+            decide_due(
+                self.home, fact["received_at"], decided
+            )  # it follows from what fell due before a close
         elif fact["kind"] == "rerate":
             decide_rerating(self.home, decided)
         else:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ledger import scan
+from ledger.faults import LedgerFault
 from ledger.home import Home
 from ledger.log import LostRace
 from ledger.rows import EventRows
@@ -17,14 +16,15 @@ from rating.calendar import month_of
 from rating.calls import rate
 from rating.money import from_decimal_array
 from rating.records import RECORD
+from rating.rerating import Rerated
 
 
 def rerate_due(home: Home) -> None:
-    """Commits the re-rating that the last reaching-back event calls for, if one is due.
+    """Commits the re-ratings that events reaching back call for, in their order.
 
-    The event is known from the fold, so a crash between it and its re-rating is made up for at the next open.
+    They are known from the fold, so a crash between an event and its re-rating is made up for at the next open.
     """
-    while home.state.facts.get("reaching_back") is not None:
+    while rerating.next_due(home.state) is not None:
         try:
             _rerate(home)
         except LostRace:
@@ -42,63 +42,98 @@ def _rerate(home: Home) -> None:
 
 
 def decide_rerating(home: Home, rows: EventRows) -> None:
-    """Decides the re-rating that is due onto the state and into `rows`; commits nothing."""
+    """Decides the first re-rating that is due onto the state and into `rows`; commits nothing.
+
+    The event that causes it must be in the ledger: calls are priced by what was committed.
+    """
     state = home.state
-    cause: Event = state.facts["reaching_back"]
-    from_at = min(change.from_at for change in cause.changes)
-    calls = _priced_now(home, _charged(home, cause.changes[0].number, from_at))
-    before = scan.usage_before(
-        home.calls, state, {(c.service_number, c.customer_id, c.month) for c in calls}, state.calls_seq
-    )
-    event = rerating.rerate(state, cause, calls, before)
+    cause = rerating.next_due(state)
+    if cause is None:
+        raise LedgerFault("No event reaches back: run `fentan verify`.")
+    charged = _charged(home, cause)
+    calls = _differing(home, charged)
+    keys = rerating.keys_of(state, cause, calls)
+    before = scan.usage_before(home.calls, state, keys, state.calls_seq)
+    event = rerating.rerate(state, cause, charged.num_rows, calls, before)
     business.decided(state, event)
     rows.add(event, state.calls_seq, cause.at)
     for alert in business.consequences(state, event):
         rows.add(alert, state.calls_seq, cause.at)
 
 
-def _charged(home: Home, number: str, from_at: datetime) -> pa.Table:
-    """The number's rated calls from an instant on, with what they have been charged so far."""
-    names = [field.name for field in RECORD if field.name not in {"fault", "fault_detail"}]
-    columns = ", ".join(f"c.{name}" for name in [*names, "seq", "month", "customer_id", "received_at"])
-    if not home.calls.files():
+def _charged(home: Home, cause: Event) -> pa.Table:
+    """The rated calls that the cause reaches, in seq order, with who is charged how much for each so far."""
+    reach = rerating.reach(cause)
+    if not home.calls.files() or not reach:
         return pa.table({})
+    names = [field.name for field in RECORD if field.name not in {"fault", "fault_detail", "raw"}]
+    columns = ", ".join(f"c.{name}" for name in [*names, "seq", "month", "received_at"])
     query = f"""
-        WITH moved AS (
-            SELECT p.call, sum(CASE WHEN p.debit LIKE 'customer/%' THEN p.amount ELSE -p.amount END) AS amount
-            FROM (SELECT unnest(p_kind) AS kind, unnest(p_reverses) AS call, unnest(p_debit) AS debit,
-                         unnest(p_amount) AS amount, unnest(p_service_number) AS service_number
+        WITH starts AS (SELECT unnest($numbers) AS number, unnest($starts) AS from_at),
+        reached AS (
+            SELECT c.* FROM {home.calls.scan_sql()} c JOIN starts s ON c.service_number = s.number
+            WHERE c.outcome = 'rated' AND c.start_at >= s.from_at AND c.month >= $month AND c.seq < $until),
+        moves AS (
+            SELECT p.call_id, p.customer_id,
+                   CASE WHEN starts_with(p.debit, 'customer/') THEN p.amount ELSE -p.amount END AS amount
+            FROM (SELECT unnest(p_kind) AS kind, replace(unnest(p_reverses), 'call/', '') AS call_id,
+                         unnest(p_debit) AS debit, unnest(p_amount) AS amount,
+                         unnest(p_service_number) AS number, unnest(p_customer_id) AS customer_id
                   FROM {home.events.scan_sql()} WHERE kind = 'rerate' AND outcome = 'accepted') p
-            WHERE p.kind = 'rerating' AND p.service_number = $number GROUP BY p.call)
-        SELECT {columns}, c.owner_fee + coalesce(m.amount, 0) AS charged
-        FROM {home.calls.scan_sql()} c LEFT JOIN moved m ON m.call = 'call/' || c.call_id
-        WHERE c.outcome = 'rated' AND c.service_number = $number AND c.start_at >= $from_at AND c.month >= $month
-          AND c.seq < $until
+            WHERE p.kind = 'rerating' AND list_contains($numbers, p.number)),
+        sums AS (
+            SELECT call_id, customer_id, sum(amount) AS amount
+            FROM (FROM moves UNION ALL
+                  SELECT call_id, customer_id, owner_fee FROM reached WHERE call_id IN (SELECT call_id FROM moves))
+            GROUP BY ALL),
+        moved AS (
+            SELECT call_id, arg_max(customer_id, abs(amount)) AS customer_id, arg_max(amount, abs(amount)) AS amount
+            FROM sums GROUP BY call_id)
+        SELECT {columns}, coalesce(m.customer_id, c.customer_id) AS customer_id,
+               CAST(coalesce(m.amount, c.owner_fee) AS DECIMAL(18, 4)) AS charged
+        FROM reached c LEFT JOIN moved m ON m.call_id = c.call_id
         ORDER BY c.seq"""
     return scan.ask(
-        query, number=number, from_at=from_at, month=month_of(from_at), until=home.state.calls_seq
+        query,
+        numbers=list(reach),
+        starts=list(reach.values()),
+        month=month_of(min(reach.values())),
+        until=home.state.calls_seq,
     )
 
 
-def _priced_now(home: Home, charged: pa.Table) -> list[rerating.Rerated]:
-    """The calls as the catalogue prices them now; each keeps the arrival that it was rated with."""
-    priced: list[rerating.Rerated] = []
+def _differing(home: Home, charged: pa.Table) -> list[Rerated]:
+    """The calls that the catalogue charges otherwise now; each keeps the arrival that it was rated with."""
+    found: list[Rerated] = []
     if not charged.num_rows:
-        return priced
+        return found
     for arrival in pc.unique(charged.column("received_at")).to_pylist():
-        part = charged.filter(
-            pc.equal(charged.column("received_at"), pa.scalar(arrival, charged.column("received_at").type))
+        received = pa.scalar(arrival, charged.column("received_at").type)
+        part = charged.filter(pc.equal(charged.column("received_at"), received))
+        rated = rate(_as_records(part), home.prices, arrival)
+        fees = pc.fill_null(rated.column("owner_fee"), 0)
+        payers = rated.column("customer_id").cast(pa.string())
+        same = pc.and_(
+            pc.equal(fees, part.column("charged")),
+            pc.or_kleene(pc.equal(fees, 0), pc.equal(payers, part.column("customer_id"))),
         )
-        nulls = pa.nulls(part.num_rows, pa.string())
-        records = pa.table(
-            [nulls if f.name.startswith("fault") else part.column(f.name).cast(f.type) for f in RECORD],
-            schema=RECORD,
-        )
-        rated = rate(records, home.prices, arrival)
-        fees = from_decimal_array(rated.column("owner_fee")).tolist()
-        so_far = from_decimal_array(part.column("charged").cast(pa.decimal128(18, 4))).tolist()
-        rest = (
+        other = pc.invert(pc.fill_null(same, False))  # noqa: FBT003 - Arrow's own signature
+        part, fees, payers = (column.filter(other) for column in (part, fees, payers))
+        columns = [
             part.column(name).to_pylist() for name in ("call_id", "service_number", "customer_id", "month")
-        )
-        priced += [rerating.Rerated(*values) for values in zip(*rest, so_far, fees, strict=True)]
-    return priced
+        ]
+        so_far = from_decimal_array(part.column("charged")).tolist()
+        now = from_decimal_array(fees.combine_chunks()).tolist()
+        found += map(Rerated, *columns, so_far, payers.to_pylist(), now)
+    return found
+
+
+def _as_records(rows: pa.Table) -> pa.Table:
+    """Rows of `calls` as the records that they were."""
+    columns = [
+        rows.column(field.name).cast(field.type)
+        if field.name in rows.column_names
+        else pa.nulls(rows.num_rows, field.type)
+        for field in RECORD
+    ]
+    return pa.table(columns, schema=RECORD)

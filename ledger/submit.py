@@ -14,11 +14,12 @@ from ledger.home import Home
 from ledger.log import LostRace
 from ledger.rerate import rerate_due
 from ledger.rows import EventRows, canonical
-from rating import business
+from rating import business, rerating
 from rating.accounts import Command
 from rating.calendar import instant_text
 from rating.commands import Unreadable, read_command, read_object
 from rating.reasons import Reason
+from rating.state import State
 
 
 class Line(NamedTuple):
@@ -64,6 +65,7 @@ def submit(
     answers: list[Answer] = []
     while len(answers) < len(lines):
         home.see()
+        rerate_due(home)  # of a process that was killed before it
         try:
             answers += _decide(home, lines[len(answers) :], source, received_at, offsets)
         except LostRace:
@@ -93,11 +95,11 @@ def decide_lines(
     read = [_read(line.raw) for line in lines]
     commands = [one for one in read if isinstance(one, _Read)]
     before = _accepted_before(home, [one.command.command_id for one in commands])
-    home.state.gathered.update(scan.find_postings(home.events, _named_postings(commands)))
+    home.state.gathered.update(scan.find_postings(home.events, _named_postings(home.state, commands)))
     answers: list[Answer] = []
     for line, one in zip(lines, read, strict=True):
         answers.append(_decide_line(home, rows, before, line, one, source, received_at))
-        if home.state.facts.get("reaching_back") is not None:
+        if rerating.next_due(home.state) is not None:
             break
     return answers
 
@@ -122,8 +124,12 @@ def _payload(value: Mapping[str, Any]) -> str:
     )
 
 
-def _named_postings(commands: Sequence[_Read]) -> set[str]:
-    return {one.command.fields["posting_id"] for one in commands if one.command.fields.get("posting_id")}
+def _named_postings(state: State, commands: Sequence[_Read]) -> set[str]:
+    """The postings that the commands are about, by their own ids or through a dispute's."""
+    fields = [one.command.fields for one in commands]
+    disputes = (state.disputes.get(one["dispute_id"]) for one in fields if one.get("dispute_id"))
+    disputed = {dispute.posting_id for dispute in disputes if dispute is not None}
+    return disputed | {one["posting_id"] for one in fields if one.get("posting_id")}
 
 
 def _accepted_before(home: Home, ids: list[str]) -> dict[str, _Before]:

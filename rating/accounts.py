@@ -20,6 +20,8 @@ REVENUE_CALLS = "platform/revenue/calls"
 REVENUE_MINIMUM = "platform/revenue/minimum"
 REVENUE_FEATURES = "platform/revenue/features"
 REVENUE_BREAKAGE = "platform/revenue/breakage"
+REVENUE_FINES = "platform/revenue/fines"
+BAD_DEBT = "platform/expense/bad_debt"
 
 DERIVED_KINDS = frozenset(
     {"minimum_top_up", "late_call_adjustment", "rerating", "settlement", "credit_expiry", "reversal"}
@@ -64,6 +66,10 @@ def deposit(provider_id: str) -> str:
     return f"provider/{provider_id}/deposit"
 
 
+def fines(provider_id: str) -> str:
+    return f"provider/{provider_id}/fines"
+
+
 class Posting(NamedTuple):
     """One movement of money; `month` is the month that it is billed to."""
 
@@ -82,7 +88,7 @@ class Posting(NamedTuple):
 class Change(NamedTuple):
     """One effective-dated fact about a number, which the catalogue and the view `numbers` resolve.
 
-    Facets: class, state, holder, rate, minimum. At an instant the entry with the greatest (from_at, seq)
+    Facets: class, state, holder, rate, minimum, tag. At an instant the entry with the greatest (from_at, seq)
     holds; a state whose `until_at` has come is `free`.
     """
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from rating.accounts import Change, Event
+from rating.accounts import Event
 from rating.calendar import instant_text, parse_instant
 from rating.money import yuan_text
-from rating.state import CLEAR, Contract, Number, Standing, State
+from rating.state import CLEAR, Bar, Number, Standing, State
+from rating.suspensions import ARREARS, bars_of, bars_text, state_changes, with_bar, with_bars, without_bars
 
-WHY = "arrears"
 _STEPS = {"suspended": "suspended", "frozen": "frozen", "long_arrears": "long_arrears"}
 
 
@@ -69,14 +69,25 @@ def _alert(state: State, account: str, kind: str, at: datetime, since: datetime 
     }
     if since is not None:
         effect["since"] = instant_text(since)
-    if kind == "suspended":
-        changes = _moved(state, account, {"active"}, "suspended", at)
-    elif kind == "frozen":
-        changes = _moved(state, account, {"active", "suspended"}, "frozen", at)
+    moved: list[tuple[Number, Number]] = []
+    if kind in {"suspended", "frozen"}:
+        moved = _barred(state, account, Bar(kind, ARREARS), at)
     elif kind == "cleared":
-        changes = _lifted(state, account, at)
-    else:
-        changes = ()
+        moved = _lifted(state, account, at)
+    effect |= (
+        {
+            "bars": {
+                after.service_number: bars_text(after.bars)
+                for before, after in moved
+                if after.bars != before.bars
+            }
+        }
+        if moved
+        else {}
+    )
+    changes = tuple(
+        change for before, after in moved for change in state_changes(before, after, max(at, before.since_at))
+    )
     return Event(str(effect["alert_id"]), "alert", at, effect, changes=changes)
 
 
@@ -92,21 +103,21 @@ def balance_restored(state: State, event: Event) -> None:
     state.standings.put(account, state.standings[account]._replace(low=False))
 
 
-def _moved(state: State, account: str, states: set[str], to: str, at: datetime) -> tuple[Change, ...]:
-    return tuple(
-        Change(number.service_number, "state", max(at, number.since_at), value=to)
+def _barred(state: State, account: str, bar: Bar, at: datetime) -> list[tuple[Number, Number]]:
+    """The account's numbers in use, before and with one bar more."""
+    return [
+        (number, with_bar(number, bar, max(at, number.since_at)))
         for number in _numbers(state, account)
-        if number.state in states
-    )
+        if number.stage == "active"
+    ]
 
 
-def _lifted(state: State, account: str, at: datetime) -> tuple[Change, ...]:
+def _lifted(state: State, account: str, at: datetime) -> list[tuple[Number, Number]]:
     """A payment that clears lifts what arrears did, and nothing else (R-ARR-2)."""
-    return tuple(
-        Change(number.service_number, "state", max(at, number.since_at), value="active")
-        for number in _numbers(state, account)
-        if number.state in {"suspended", "frozen"} and number.why == WHY
-    )
+    bars = {Bar("suspended", ARREARS), Bar("frozen", ARREARS)}
+    return [
+        (number, without_bars(number, bars, max(at, number.since_at))) for number in _numbers(state, account)
+    ]
 
 
 def _numbers(state: State, account: str) -> list[Number]:
@@ -136,8 +147,9 @@ def alerted(state: State, event: Event) -> None:
         moved = standing._replace(stage=kind, since=since, raised=raised)
     state.standings.put(account, moved)
     _reschedule(state, account, kind, since)
-    for change in event.changes:
-        _put_state(state, change)
+    for service_number, bars in event.effect.get("bars", {}).items():
+        number = state.numbers[service_number]
+        state.numbers.put(service_number, with_bars(number, bars_of(bars), max(event.at, number.since_at)))
 
 
 def _reschedule(state: State, account: str, kind: str, since: datetime | None) -> None:
@@ -156,28 +168,3 @@ def _reschedule(state: State, account: str, kind: str, since: datetime | None) -
         for step, after in days.items():
             if step != "suspended" or after > 0:
                 state.schedule("arrears_step", f"{step} {account}", since + timedelta(days=after))
-
-
-def _put_state(state: State, change: Change) -> None:
-    number = state.numbers[change.number]
-    to = str(change.value)
-    contracts = number.contracts
-    if to == "frozen":
-        contracts = (*contracts[:-1], freeze(contracts[-1], change.from_at))
-    elif number.state == "frozen":
-        contracts = (*contracts[:-1], thaw(contracts[-1], change.from_at))
-    why = None if to == "active" else WHY
-    moved = number._replace(state=to, since_at=change.from_at, why=why, contracts=contracts)
-    state.numbers.put(number.service_number, moved)
-
-
-def freeze(contract: Contract, at: datetime) -> Contract:
-    """Days from here on are not held (R-MIN-8)."""
-    return contract._replace(frozen=(*contract.frozen, (at, None)))
-
-
-def thaw(contract: Contract, at: datetime) -> Contract:
-    """The freeze ends; without one nothing changes."""
-    if not contract.frozen or contract.frozen[-1][1] is not None:
-        return contract
-    return contract._replace(frozen=(*contract.frozen[:-1], (contract.frozen[-1][0], at)))

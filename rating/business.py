@@ -13,16 +13,24 @@ from rating import (
     arrears,
     closing,
     contracts,
+    disputes,
     features,
+    fines,
+    fraud,
     holds,
     life,
     minimums,
     payments,
     price_book,
+    real_name,
     registry,
     rerating,
+    reversals,
+    secondary_sales,
+    suspensions,
+    transfers,
 )
-from rating.accounts import Command, Event, Refused
+from rating.accounts import PLATFORM, Command, Event, Refused
 from rating.calendar import instant_text, month_of
 from rating.commands import Field
 from rating.kind import Kind
@@ -42,18 +50,30 @@ KINDS: dict[str, Kind] = {
     **registry.KINDS,
     **holds.KINDS,
     **contracts.KINDS,
+    **real_name.KINDS,
     **life.KINDS,
+    **suspensions.KINDS,
+    **transfers.KINDS,
     **minimums.KINDS,
     **features.KINDS,
+    **disputes.KINDS,
     **payments.KINDS,
+    **reversals.KINDS,
+    **fraud.KINDS,
+    **secondary_sales.KINDS,
+    **fines.KINDS,
     "tick": Kind({}, _tick, _nothing),
 }
 
 _DUE: dict[str, Callable[[State, str, datetime], Event]] = {
     "renewal_due": contracts.renewal_due,
-    "documents_due": life.documents_due,
+    "documents_due": real_name.documents_due,
+    "restrict_number": real_name.restrict_number,
+    "suspend_unverified": real_name.suspend_unverified,
     "feature_period": features.feature_period,
     "arrears_step": arrears.due_step,
+    "rectify": secondary_sales.not_rectified,
+    "fine_overdue": fines.fine_overdue,
 }
 
 
@@ -68,6 +88,10 @@ _OWN: dict[str, Callable[[State, Event], None]] = {
     "charge_feature": features.feature_charged,
     "close_customer": closing.customer_closed,
     "close_month": closing.month_closed,
+    "restrict_number": real_name.number_restricted,
+    "suspend_unverified": real_name.unverified_suspended,
+    "not_rectified": secondary_sales.rectification_missed,
+    "fine_overdue": fines.fine_fell_overdue,
     "adjust_minimum": _nothing,
     "rerate": rerating.rerated,
 }
@@ -88,8 +112,10 @@ def fold(state: State, event: Event) -> None:
         own = _OWN.get(event.kind)
         mutate = own if own is not None else KINDS[event.kind].mutate
         mutate(state, event)
+        if event.changes:
+            contracts.note_ahead(state, event)
         if event.effect.get("reaches_back"):
-            state.facts.put("reaching_back", event)  # its re-rating is due next
+            rerating.note_due(state, event)
         if event.kind not in _OWN and "first_month" not in state.facts:
             state.facts.put("first_month", month_of(event.at))
     pass_over(state)
@@ -168,6 +194,8 @@ def consequences(state: State, event: Event) -> Iterator[Event]:
         if not account.startswith("platform/")
     )
     for account in touched:
+        if account == f"provider/{PLATFORM}":  # the platform owes itself nothing
+            continue
         yield from crossings(state, account, event.at)
 
 

@@ -58,6 +58,8 @@ CHANGES = pa.schema(
     ]
 )
 """One effective-dated fact of a number a row. Rating reads the facets class, state, holder and rate."""
+_UNRATED = pa.array(["minimum", "tag"])
+"""Facets that rating does not read."""
 _READ = [name for name in CHANGES.names if name not in {"plan_id", "minimum"}]
 
 
@@ -171,7 +173,7 @@ class Catalogue:
         ValueError if a change has a number, facet, rate or increment that cannot be.
         """
         rows = changes.select(_READ)
-        skipped = pc.fill_null(pc.equal(rows["facet"], "minimum"), fill_value=False)
+        skipped = pc.is_in(rows["facet"], value_set=_UNRATED)
         if pc.any(skipped).as_py():
             rows = rows.filter(pc.invert(skipped))
         seen = self.events_seq if events_seq is None else events_seq
@@ -271,7 +273,7 @@ def _read(rows: pa.Table, prices: Prices, customer: Int32s, provider: Int32s) ->
     facets = one_chunk(rows["facet"], pa.string()).dictionary_encode()
     facet = _coded(facets, FACETS)
     if facets.null_count or (facet < 0).any():
-        raise ValueError(f"a change has another facet than minimum, {', '.join(FACETS)}")
+        raise ValueError(f"a change has another facet than minimum, tag, {', '.join(FACETS)}")
     until = one_chunk(rows["until_at"], INSTANT)
     if rows["from_at"].null_count or rows["seq"].null_count:
         raise ValueError("a change has no from_at or no seq")

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator, Mapping
 from datetime import date, datetime, timedelta
+from typing import Any
 
 from rating import accounts
 from rating.accounts import BANK, Change, Command, Event, Posting, Refused
 from rating.calendar import add_months, day_of, month_of, parse_day, start_of_day
 from rating.commands import AMOUNT_OR_NONE, DAY, TEXT, TEXT_OR_NONE
-from rating.holds import held_for, state_at
+from rating.holds import held_for
 from rating.kind import Kind
-from rating.minimums import checked_rate, formula, put_contract
+from rating.life_table import check_step
+from rating.minimums import checked_rate, formula, held_minimum, put_contract, rate_at
 from rating.money import HAO_PER_FEN, parse_yuan, yuan_text
 from rating.price_book import Plan
 from rating.reasons import Reason
-from rating.registry import contracted_number, in_order, known_customer, known_number
+from rating.registry import contracted_number, in_order, known_customer, known_number, refuse_closed
 from rating.state import Contract, Credit, Number, State
 
 
@@ -31,6 +34,7 @@ def _sign_contract(state: State, command: Command) -> Event:
     customer = known_customer(state, fields["customer_id"])
     starts_on: date = fields["starts_on"]
     plan = _plan(state, fields["plan_id"], starts_on)
+    refuse_closed(state, customer.provider_id)
     in_order(number, command)
     _refuse_unless_held(state, number, customer.provider_id, command.at)
     base_hao = state.book.base_minimum_hao(number.number_class, starts_on)
@@ -47,7 +51,7 @@ def _sign_contract(state: State, command: Command) -> Event:
         )
     if minimum_hao % HAO_PER_FEN:
         raise Refused(Reason.BAD_VALUE, f"minimum {yuan_text(minimum_hao)} is not a whole number of fen.")
-    effect = {
+    effect: dict[str, Any] = {
         "service_number": number.service_number,
         "customer_id": customer.customer_id,
         "provider_id": customer.provider_id,
@@ -77,18 +81,13 @@ def _sign_contract(state: State, command: Command) -> Event:
         ),
         Change(number.service_number, "rate", command.at, rate_hao=rate_hao, increment_s=plan.increment_s),
         Change(number.service_number, "minimum", command.at, minimum_hao=minimum_hao),
+        *ahead_again(number, _contract(effect, command.at), command.at, {"holder", "rate", "minimum"}),
     )
     return Event(command.command_id, command.kind, command.at, effect, postings, changes)
 
 
 def _refuse_unless_held(state: State, number: Number, provider_id: str, at: datetime) -> None:
-    now = state_at(number, at)
-    if now == "free":
-        raise Refused(Reason.NOT_HELD, f"{number.service_number} is not held: hold it before its contract.")
-    if now != "held":
-        raise Refused(
-            Reason.BAD_STATE, f"{number.service_number} is {now}; only a held number can be contracted."
-        )
+    check_step(number, "sign_contract", at)
     if not held_for(state, number, provider_id):
         raise Refused(
             Reason.NOT_HELD,
@@ -136,29 +135,71 @@ def _fee(
     )
 
 
-def _contract_signed(state: State, event: Event) -> None:
-    effect = event.effect
-    number = state.numbers[effect["service_number"]]
-    month = month_of(event.at)
-    contract = Contract(
+def _contract(effect: Mapping[str, Any], at: datetime) -> Contract:
+    """The contract that an effect of sign_contract describes."""
+    raised = ((month_of(at), parse_yuan(effect["minimum"])),) if effect["raised"] else ()
+    return Contract(
         customer_id=effect["customer_id"],
         provider_id=effect["provider_id"],
         plan_id=effect["plan_id"],
-        signed_at=event.at,
+        signed_at=at,
         starts_on=parse_day(effect["starts_on"]),
         paid_months=effect["paid_months"],
         base_minimum_hao=parse_yuan(effect["base_minimum"]),
         base_rate_hao=parse_yuan(effect["base_rate"]),
         increment_s=effect["increment_s"],
         opening_month_free=effect["opening_month_free"],
-        rates=((event.at, parse_yuan(effect["rate"])),),
-        raises=((month, parse_yuan(effect["minimum"])),) if effect["raised"] else (),
+        rates=((at, parse_yuan(effect["rate"])),),
+        raises=raised,
     )
+
+
+def ahead_again(
+    number: Number, contract: Contract, at: datetime, facets: Collection[str]
+) -> Iterator[Change]:
+    """Says anew what was recorded of the number ahead of its time, as this contract has it.
+
+    A change of an earlier contract, or with an earlier provider, would else begin to hold when its time comes.
+    """
+    name = number.service_number
+    for facet, from_at in number.ahead:
+        if from_at <= at or facet not in facets:
+            continue
+        if facet == "rate":
+            yield Change(
+                name, "rate", from_at, rate_hao=rate_at(contract, from_at), increment_s=contract.increment_s
+            )
+        elif facet == "minimum":
+            yield Change(name, "minimum", from_at, minimum_hao=held_minimum(contract, month_of(from_at)))
+        else:
+            yield Change(
+                name,
+                "holder",
+                from_at,
+                customer_id=contract.customer_id,
+                provider_id=contract.provider_id,
+                plan_id=contract.plan_id,
+            )
+
+
+def note_ahead(state: State, event: Event) -> None:
+    """Keeps in mind which of an event's changes take effect later than it does."""
+    for change in event.changes:
+        if change.from_at <= event.at or change.facet == "state":
+            continue
+        number = state.numbers[change.number]
+        later = {entry for entry in number.ahead if entry[1] > event.at} | {(change.facet, change.from_at)}
+        state.numbers.put(number.service_number, number._replace(ahead=tuple(sorted(later))))
+
+
+def _contract_signed(state: State, event: Event) -> None:
+    effect = event.effect
+    number = state.numbers[effect["service_number"]]
+    contract = _contract(effect, event.at)
     holds = (*number.holds[:-1], number.holds[-1]._replace(until_at=event.at))
     signed = number._replace(
-        state="locked",
+        stage="locked",
         since_at=event.at,
-        why=None,
         holds=holds,
         contracts=(*number.contracts, contract),
         features=frozenset(),
@@ -187,6 +228,7 @@ def _credit_paid(state: State, event: Event, contract: Contract) -> None:
 def _renew_contract(state: State, command: Command) -> Event:
     """The next paid period starts the day after the old one; rate, minimum and ratchet stay (R-PLAN-2)."""
     number, contract = contracted_number(state, command.fields["service_number"])
+    refuse_closed(state, contract.provider_id)
     anchor, paid = contract.starts_on, contract.paid_months
     if paid == 0:  # so far without a paid period: it starts with the payment
         anchor = max(anchor, day_of(command.at))

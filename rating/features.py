@@ -11,7 +11,7 @@ from rating.commands import TEXT
 from rating.kind import Kind
 from rating.price_book import FEATURES
 from rating.reasons import Reason
-from rating.registry import contracted_number
+from rating.registry import contracted_number, refuse_closed
 from rating.state import Contract, Number, State
 
 _MONTHS = {"month": 1, "year": 12}
@@ -25,6 +25,7 @@ def _known_feature(name: str) -> str:
 
 def _enable_feature(state: State, command: Command) -> Event:
     number, contract = contracted_number(state, command.fields["service_number"])
+    refuse_closed(state, contract.provider_id)
     feature = _known_feature(command.fields["feature"])
     if feature in number.features:
         raise Refused(
@@ -113,10 +114,20 @@ def _feature_disabled(state: State, event: Event) -> None:
     number = state.numbers[event.effect["service_number"]]
     feature = event.effect["feature"]
     state.numbers.put(number.service_number, number._replace(features=number.features - {feature}))
-    fact = _next_of(number.service_number, feature)
+    _forget_period(state, number.service_number, feature)
+
+
+def _forget_period(state: State, service_number: str, feature: str) -> None:
+    fact = _next_of(service_number, feature)
     if fact in state.facts:
         state.unschedule("feature_period", state.facts[fact])
         state.facts.drop(fact)
+
+
+def forget_features(state: State, number: Number) -> None:
+    """No period of its features falls due any more: the number is reclaimed."""
+    for feature in sorted(number.features):
+        _forget_period(state, number.service_number, feature)
 
 
 KINDS = {

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
 from rating.accounts import PLATFORM, Change, Command, Event, Refused
 from rating.calendar import instant_text, parse_instant
 from rating.commands import DETAILS, TEXT, TEXT_OR_NONE
 from rating.kind import Kind
+from rating.life_table import check_step
 from rating.reasons import Reason
-from rating.registry import in_order, known_number, known_provider
+from rating.registry import in_order, known_number, open_provider
 from rating.state import Hold, Intent, Number, Provider, State
-
-
-def state_at(number: Number, at: datetime) -> str:
-    """The number's state; a hold ends by itself at its last instant, which is no longer in it (R-HOLD-1)."""
-    if number.state == "held" and at >= number.holds[-1].until_at:
-        return "free"
-    return number.state
 
 
 def _submit_intent(state: State, command: Command) -> Event:
     intent_id = command.fields["intent_id"] or command.command_id
     if intent_id in state.intents:
         raise Refused(Reason.ALREADY_EXISTS, f"The intent form {intent_id!r} was submitted already.")
-    provider = known_provider(state, command.fields["provider_id"])
+    provider = open_provider(state, command.fields["provider_id"])
     number = known_number(state, command.fields["service_number"])
     effect = {
         "intent_id": intent_id,
@@ -54,10 +49,9 @@ def _intent_approved(state: State, event: Event) -> None:
 
 def _hold_number(state: State, command: Command) -> Event:
     number = known_number(state, command.fields["service_number"])
-    provider = known_provider(state, command.fields["provider_id"])
+    provider = open_provider(state, command.fields["provider_id"])
     in_order(number, command)
-    if state_at(number, command.at) != "free":
-        raise Refused(Reason.NUMBER_TAKEN, f"{number.service_number} is {number.state} and can't be held.")
+    check_step(number, command.kind, command.at)
     _refuse_consecutive(state, number, provider, command.at)
     _refuse_cooling(state, number, command.at)
     _refuse_without_intent(state, number, provider, command.fields["intent_id"])
@@ -91,8 +85,8 @@ def _refuse_consecutive(state: State, number: Number, provider: Provider, at: da
 
 
 def _refuse_cooling(state: State, number: Number, at: datetime) -> None:
-    ended = number.since_at if number.why == "released" else None
-    if number.state == "held":
+    ended = number.released_at
+    if number.stage == "held":
         ended = number.holds[-1].until_at
     if ended is None:
         return
@@ -136,31 +130,38 @@ def _number_held(state: State, event: Event) -> None:
         for old in number.holds
         if event.at < old.from_at + timedelta(seconds=state.book.holding.blocked_cycles * old.cycle_s)
     )
-    held = number._replace(state="held", since_at=event.at, why=None, holds=(*blocking, hold))
+    held = number._replace(stage="held", since_at=event.at, released_at=None, holds=(*blocking, hold))
     state.numbers.put(number.service_number, held)
 
 
 def _release_number(state: State, command: Command) -> Event:
     number = known_number(state, command.fields["service_number"])
     in_order(number, command)
-    now = state_at(number, command.at)
-    if now not in {"held", "reclaimed"}:
-        raise Refused(
-            Reason.BAD_STATE,
-            f"{number.service_number} is {now}; only a held or reclaimed number can be released.",
-        )
+    check_step(number, command.kind, command.at)
     changes = (Change(number.service_number, "state", command.at, value="free"),)
     effect = {"service_number": number.service_number}
     return Event(command.command_id, command.kind, command.at, effect, changes=changes)
 
 
-def _number_released(state: State, event: Event) -> None:
-    number = state.numbers[event.effect["service_number"]]
-    holds = number.holds
-    if number.state == "held":
-        holds = (*holds[:-1], holds[-1]._replace(until_at=event.at))
-    freed = number._replace(state="free", since_at=event.at, why="released", holds=holds)
-    state.numbers.put(number.service_number, freed)
+def releasing(numbers: Iterable[Number], at: datetime) -> Iterator[Change]:
+    """The catalogue's changes where holds end early."""
+    for number in numbers:
+        yield Change(number.service_number, "state", max(at, number.since_at), value="free")
+
+
+def fold_released(state: State, event: Event) -> None:
+    """Folds numbers in that are free again, and cool from then on (R-HOLD-3)."""
+    for change in event.changes:
+        if change.facet != "state" or change.value != "free":
+            continue
+        number = state.numbers[change.number]
+        holds = number.holds
+        if number.stage == "held":
+            holds = (*holds[:-1], holds[-1]._replace(until_at=change.from_at))
+        freed = number._replace(
+            stage="free", since_at=change.from_at, released_at=change.from_at, holds=holds
+        )
+        state.numbers.put(number.service_number, freed)
 
 
 def held_for(state: State, number: Number, customer_provider: str) -> bool:
@@ -180,5 +181,5 @@ KINDS = {
     "hold_number": Kind(
         {"service_number": TEXT, "provider_id": TEXT, "intent_id": TEXT_OR_NONE}, _hold_number, _number_held
     ),
-    "release_number": Kind({"service_number": TEXT}, _release_number, _number_released),
+    "release_number": Kind({"service_number": TEXT}, _release_number, fold_released),
 }

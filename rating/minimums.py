@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from rating import accounts
 from rating.accounts import REVENUE_MINIMUM, Change, Command, Event, Posting, Refused
@@ -30,7 +31,7 @@ from rating.kind import Kind
 from rating.money import HAO_PER_FEN, MAX_HAO, mul_div_up_to_fen, parse_yuan, yuan_text
 from rating.price_book import MAX_RATE_HAO
 from rating.reasons import Reason
-from rating.registry import contracted_number
+from rating.registry import contracted_number, refuse_closed
 from rating.state import Contract, Number, State
 
 
@@ -188,8 +189,14 @@ def contract_of(number: Number, customer_id: str, month: str) -> Contract | None
     return None
 
 
+def latest_contract_of(number: Number, customer_id: str) -> Contract | None:
+    """The customer's latest contract on the number."""
+    return next((one for one in reversed(number.contracts) if one.customer_id == customer_id), None)
+
+
 def _change_rate(state: State, command: Command) -> Event:
     number, contract = contracted_number(state, command.fields["service_number"])
+    refuse_closed(state, contract.provider_id)
     rate_hao = checked_rate(command.fields["rate"], contract.base_minimum_hao, contract.base_rate_hao)
     from_at = _effective(contract, command)
     changed = _with_rate(contract, command.at, from_at, rate_hao)
@@ -211,7 +218,7 @@ def _change_rate(state: State, command: Command) -> Event:
 
 def minimums_recalled(
     state: State, number: Number, before: Contract, after: Contract, from_at: datetime
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """What an effect says if it changes minimums of closed months: their top-ups are made up for next (R-MIN-7)."""
     months = closed_minimums(state, before, after, from_at)
     return {"reaches_back": True, "closed_minimums": {number.service_number: months}} if months else {}
@@ -253,6 +260,7 @@ def _rate_changed(state: State, event: Event) -> None:
 
 def _set_minimum(state: State, command: Command) -> Event:
     number, contract = contracted_number(state, command.fields["service_number"])
+    refuse_closed(state, contract.provider_id)
     minimum_hao = command.fields["minimum"]
     from_month = command.fields["from_month"] or next_month(month_of(command.at))
     if not _in_use(contract, command.at):

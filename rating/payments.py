@@ -1,9 +1,11 @@
-"""Money that comes in, and postings that are taken back by their opposite (R-INV-3)."""
+"""Money that comes in and goes out, debts that are given up, and the opposite of a posting (R-INV-3)."""
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from rating import accounts
-from rating.accounts import BANK, DERIVED_KINDS, Command, Event, Posting, Refused
+from rating.accounts import BAD_DEBT, BANK, PLATFORM, Command, Event, Posting, Refused
 from rating.calendar import month_of
 from rating.commands import AMOUNT, TEXT
 from rating.kind import Kind
@@ -17,7 +19,7 @@ def leaf_of(state: State, account: str) -> tuple[str, str | None, str | None]:
     kind, _, owner = account.partition("/")
     if kind == "customer" and owner in state.customers:
         return accounts.cash(owner), owner, state.customers[owner].provider_id
-    if kind == "provider" and owner in state.providers:
+    if kind == "provider" and owner in state.providers and owner != PLATFORM:
         return accounts.deposit(owner), None, owner
     raise Refused(
         Reason.UNKNOWN_ACCOUNT, f"There is no account {account!r}: write customer/ID or provider/ID."
@@ -51,21 +53,69 @@ def _receive_payment(state: State, command: Command) -> Event:
     )
 
 
-def _reverse_posting(state: State, command: Command) -> Event:
-    posting_id = command.fields["posting_id"]
-    posting = state.gathered.get(posting_id)
-    if posting is None:
-        raise Refused(Reason.UNKNOWN_POSTING, f"There is no posting {posting_id!r}.")
-    if posting_id in state.reversed:
-        raise Refused(Reason.ALREADY_REVERSED, f"{posting_id} was reversed by {state.reversed[posting_id]}.")
-    if posting.kind in DERIVED_KINDS:
+def _refund(state: State, command: Command) -> Event:
+    """Gives back what was paid in: never call credit, and never what usage still needs."""
+    account = command.fields["account"]
+    leaf, customer_id, provider_id = leaf_of(state, account)
+    amount_hao = positive(command.fields["amount"])
+    leaves = [leaf] if provider_id is None or customer_id else [accounts.fines(provider_id), leaf]
+    left = {one: max(0, state.leaves.get(one, 0)) for one in leaves}
+    most_hao = max(0, min(sum(left.values()), state.balance(account)))
+    if amount_hao > most_hao:
         raise Refused(
-            Reason.NOT_REVERSIBLE,
-            f"{posting_id} is a {posting.kind}: it follows from other entries by itself.",
+            Reason.REFUND_TOO_HIGH,
+            f"{account} has {yuan_text(most_hao)} that can be given back, not {yuan_text(amount_hao)}: call credit and "
+            "what calls have used stay.",
         )
-    reversal = Posting(
-        "reversal",
+    month, postings = state.billed_month(month_of(command.at)), []
+    for one, paid_hao in left.items():  # fines that were reversed after they were paid come first
+        if part_hao := min(amount_hao, paid_hao):
+            postings.append(
+                Posting(
+                    "refund",
+                    month,
+                    one,
+                    BANK,
+                    part_hao,
+                    None,
+                    customer_id,
+                    provider_id,
+                    reason=command.fields["reference"],
+                )
+            )
+            amount_hao -= part_hao
+    return Event(command.command_id, command.kind, command.at, {"account": account}, tuple(postings))
+
+
+def _write_off(state: State, command: Command) -> Event:
+    """Gives up what an account owes; a fine is not written off, it is paid or reversed (R-PEN-4)."""
+    account = command.fields["account"]
+    leaf, customer_id, provider_id = leaf_of(state, account)
+    owed_hao = -(state.balance(account) if customer_id else state.leaves.get(leaf, 0))
+    if owed_hao <= 0:
+        raise Refused(
+            Reason.NOTHING_OWED,
+            f"{account} owes nothing that could be written off: it has {yuan_text(-owed_hao)}.",
+        )
+    posting = Posting(
+        "write_off",
         state.billed_month(month_of(command.at)),
+        BAD_DEBT,
+        leaf,
+        owed_hao,
+        None,
+        customer_id,
+        provider_id,
+        reason=command.fields["reason"],
+    )
+    return Event(command.command_id, command.kind, command.at, {"account": account}, (posting,))
+
+
+def reversal_of(state: State, posting_id: str, posting: Posting, at: datetime, reason: str) -> Posting:
+    """The posting the other way that names what it takes back (R-INV-3)."""
+    return Posting(
+        "reversal",
+        state.billed_month(month_of(at)),
         posting.credit,
         posting.debit,
         posting.amount_hao,
@@ -73,22 +123,17 @@ def _reverse_posting(state: State, command: Command) -> Event:
         posting.customer_id,
         posting.provider_id,
         reverses=posting_id,
-        reason=command.fields["reason"],
+        reason=reason,
     )
-    return Event(command.command_id, command.kind, command.at, {"posting_id": posting_id}, (reversal,))
-
-
-def _posting_reversed(state: State, event: Event) -> None:
-    state.reversed.put(event.effect["posting_id"], event.command_id)
 
 
 def _nothing_more(_state: State, _event: Event) -> None:
     """The postings say it all."""
 
 
+_MOVED = {"account": TEXT, "amount": AMOUNT, "reference": TEXT}
 KINDS = {
-    "receive_payment": Kind(
-        {"account": TEXT, "amount": AMOUNT, "reference": TEXT}, _receive_payment, _nothing_more
-    ),
-    "reverse_posting": Kind({"posting_id": TEXT, "reason": TEXT}, _reverse_posting, _posting_reversed),
+    "receive_payment": Kind(_MOVED, _receive_payment, _nothing_more),
+    "refund": Kind(_MOVED, _refund, _nothing_more),
+    "write_off": Kind({"account": TEXT, "reason": TEXT}, _write_off, _nothing_more),
 }

@@ -31,6 +31,7 @@ from rating.prices import (
     PlanEntry,
     PriceBook,
     Rates,
+    WorkingDays,
 )
 from rating.terms import CallerRates, Terms
 from rating.toml_table import SettingsError, Table, read_toml
@@ -96,6 +97,8 @@ def _read_book(top: Table) -> PriceBook:
         documents=_read_documents(top.table("documents")),
         arrears=_read_arrears(top.table("arrears")),
         penalties=_read_penalties(top.table("penalties")),
+        working_days=top.optional("working_days", lambda key: _read_working_days(top.table(key)))
+        or WorkingDays(frozenset(), frozenset()),
     )
     top.end()
     return book
@@ -315,3 +318,11 @@ def _read_penalties(table: Table) -> Penalties:
     )
     table.end()
     return penalties
+
+
+def _read_working_days(table: Table) -> WorkingDays:
+    days = WorkingDays(frozenset(table.days("holidays")), frozenset(table.days("workdays")))
+    for day in sorted(days.holidays & days.workdays):
+        raise table.error("workdays", f"{day} is a holiday as well.")
+    table.end()
+    return days

@@ -147,6 +147,14 @@ class Penalties:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkingDays:
+    """Holidays on weekdays and working days on weekends, for years that the calendar does not cover."""
+
+    holidays: frozenset[date]
+    workdays: frozenset[date]
+
+
+@dataclass(frozen=True, slots=True)
 class PlanEntry:
     """A plan as written: None where it follows the default rate or increment of the day."""
 
@@ -175,6 +183,7 @@ class PriceBook:
     documents: Documents
     arrears: Arrears
     penalties: Penalties
+    working_days: WorkingDays
 
     def plan(self, plan_id: str, day: date) -> Plan | None:
         """The plan with the rate and increment that hold on the day; None if it is not sold then."""

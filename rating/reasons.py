@@ -56,6 +56,29 @@ class Reason(StrEnum):
     FEATURE_OFF = "FEATURE_OFF"
     ALREADY_REVERSED = "ALREADY_REVERSED"
     NOT_REVERSIBLE = "NOT_REVERSIBLE"
+    # providers and their cases
+    PROVIDER_CLOSED = "PROVIDER_CLOSED"
+    NOT_SUSPECTED = "NOT_SUSPECTED"
+    ALREADY_SUSPECTED = "ALREADY_SUSPECTED"
+    UNDER_SUSPICION = "UNDER_SUSPICION"
+    NO_CONFIRMED_CASE = "NO_CONFIRMED_CASE"
+    CASE_OPEN = "CASE_OPEN"
+    NO_CASE = "NO_CASE"
+    UNKNOWN_FINE = "UNKNOWN_FINE"
+    FINE_SETTLED = "FINE_SETTLED"
+    NO_OVERDUE_FINE = "NO_OVERDUE_FINE"
+    # disputes, refunds, debts
+    UNKNOWN_DISPUTE = "UNKNOWN_DISPUTE"
+    NOT_DISPUTABLE = "NOT_DISPUTABLE"
+    ALREADY_DISPUTED = "ALREADY_DISPUTED"
+    DISPUTE_OPEN = "DISPUTE_OPEN"
+    DISPUTE_SETTLED = "DISPUTE_SETTLED"
+    REFUND_TOO_HIGH = "REFUND_TOO_HIGH"
+    NOTHING_OWED = "NOTHING_OWED"
+    # reclaiming and transfers
+    NOT_LONG_IN_ARREARS = "NOT_LONG_IN_ARREARS"
+    DISUSE_NOT_CONFIRMED = "DISUSE_NOT_CONFIRMED"
+    SAME_PROVIDER = "SAME_PROVIDER"
     # closing
     MONTH_OPEN = "MONTH_OPEN"
 
@@ -66,6 +89,11 @@ class Reason(StrEnum):
     @property
     def what_to_do(self) -> str:
         return _TEXT[self][1]
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """The ids of the rules that say no; none where a value is just not there or not known."""
+        return tuple(_RULES.get(self, "").split())
 
     @property
     def retry(self) -> bool:
@@ -177,5 +205,105 @@ _TEXT: dict[Reason, tuple[str, str]] = {
         "the ledger derives this posting itself",
         "correct its cause; it follows by itself",
     ),
+    Reason.PROVIDER_CLOSED: (
+        "the provider is closed",
+        "let another provider do it; clear_suspicion or the reversal of its fine opens it again, a serious case never",
+    ),
+    Reason.NOT_SUSPECTED: ("no suspicion of the number is open", "send suspect_fraud first"),
+    Reason.ALREADY_SUSPECTED: (
+        "the number is under suspicion already",
+        "send clear_suspicion or confirm_fraud",
+    ),
+    Reason.UNDER_SUSPICION: ("a suspicion of fraud holds it", "send clear_suspicion or confirm_fraud first"),
+    Reason.NO_CONFIRMED_CASE: (
+        "the provider has no confirmed case",
+        "send confirm_fraud, then declare_serious",
+    ),
+    Reason.CASE_OPEN: (
+        "the secondary sale was noticed already",
+        "send confirm_rectified, or wait for its last day",
+    ),
+    Reason.NO_CASE: ("no secondary sale of the number is open", "send notice_secondary_sale first"),
+    Reason.UNKNOWN_FINE: ("no such fine", "look its id up in the view fines"),
+    Reason.FINE_SETTLED: (
+        "the fine was paid or taken back",
+        "nothing; to take a paid fine back, reverse its payment first",
+    ),
+    Reason.NO_OVERDUE_FINE: ("the provider has no overdue fine", "choose the reason that applies"),
+    Reason.UNKNOWN_DISPUTE: ("no such dispute", "send open_dispute first"),
+    Reason.NOT_DISPUTABLE: (
+        "only charges for features can be disputed",
+        "dispute the feature's own charge; other errors are corrected by reverse_posting",
+    ),
+    Reason.ALREADY_DISPUTED: ("the charge was disputed before", "nothing: a dispute is decided once"),
+    Reason.DISPUTE_OPEN: ("the charge is disputed", "send settle_dispute"),
+    Reason.DISPUTE_SETTLED: ("the dispute was decided", "nothing: its outcome stands"),
+    Reason.REFUND_TOO_HIGH: ("more than can be given back", "ask for what is left of the money paid in"),
+    Reason.NOTHING_OWED: ("the account owes nothing", "nothing"),
+    Reason.NOT_LONG_IN_ARREARS: (
+        "the arrears have not lasted long enough",
+        "wait for long arrears, or reclaim at the customer's request",
+    ),
+    Reason.DISUSE_NOT_CONFIRMED: (
+        "the customer has not said that the number is no longer used",
+        "send confirm_disuse once he has",
+    ),
+    Reason.SAME_PROVIDER: ("the number is with this provider already", "nothing"),
     Reason.MONTH_OPEN: ("the month has not ended", "close it after its last day"),
 }
+
+_RULES: dict[Reason, str] = {
+    Reason.UNREADABLE: "R-INV-1",
+    Reason.MISSING_FIELD: "R-INV-1",
+    Reason.BAD_NUMBER: "R-CALL-6",
+    Reason.UNKNOWN_NUMBER: "R-CALL-3",
+    Reason.NO_PLAN: "R-NUM-1",
+    Reason.BAD_INTERVAL: "R-CALL-3",
+    Reason.DURATION_LIMIT: "R-CALL-3",
+    Reason.CLOCK_SKEW: "R-INV-1",
+    Reason.TOO_LATE: "R-INV-6",
+    Reason.DUPLICATE: "R-INV-6",
+    Reason.CONFLICTING_DUPLICATE: "R-INV-6",
+    Reason.NUMBER_TAKEN: "R-HOLD-1",
+    Reason.NUMBER_COOLING: "R-HOLD-3",
+    Reason.HOLD_CONSECUTIVE: "R-HOLD-2",
+    Reason.INTENT_MISSING: "R-HOLD-4",
+    Reason.UNKNOWN_INTENT: "R-HOLD-4",
+    Reason.NOT_HELD: "R-HOLD-1",
+    Reason.BAD_STATE: "R-NUM-1",
+    Reason.NOT_CONTRACTED: "R-NUM-1",
+    Reason.DOCUMENTS_MISSING: "R-NUM-2",
+    Reason.NOT_REAL_NAMED: "R-NUM-1 R-NUM-3",
+    Reason.CUSTOMER_IN_ARREARS: "R-ARR-1 R-ARR-2",
+    Reason.MINIMUM_BELOW_FORMULA: "R-MIN-3",
+    Reason.MINIMUM_LOWERED: "R-MIN-2 R-MIN-4 R-MIN-5",
+    Reason.FEATURE_ON: "R-FEAT-3",
+    Reason.FEATURE_OFF: "R-FEAT-3",
+    Reason.ALREADY_REVERSED: "R-INV-3",
+    Reason.NOT_REVERSIBLE: "R-INV-3",
+    Reason.MONTH_OPEN: "R-MIN-1",
+    Reason.UNKNOWN_PLAN: "R-PLAN-1",
+    Reason.UNKNOWN_FEATURE: "R-FEAT-1",
+    Reason.UNKNOWN_POSTING: "R-INV-3",
+    Reason.PROVIDER_CLOSED: "R-PEN-1 R-PEN-2 R-PEN-4",
+    Reason.NOT_SUSPECTED: "R-PEN-1",
+    Reason.ALREADY_SUSPECTED: "R-PEN-1",
+    Reason.UNDER_SUSPICION: "R-PEN-1",
+    Reason.NO_CONFIRMED_CASE: "R-PEN-2",
+    Reason.CASE_OPEN: "R-PEN-3",
+    Reason.NO_CASE: "R-PEN-3",
+    Reason.UNKNOWN_FINE: "R-PEN-4",
+    Reason.FINE_SETTLED: "R-PEN-4",
+    Reason.NO_OVERDUE_FINE: "R-PEN-4",
+    Reason.UNKNOWN_DISPUTE: "R-FEAT-2",
+    Reason.NOT_DISPUTABLE: "R-FEAT-2",
+    Reason.ALREADY_DISPUTED: "R-FEAT-2",
+    Reason.DISPUTE_OPEN: "R-FEAT-2",
+    Reason.DISPUTE_SETTLED: "R-FEAT-2",
+    Reason.REFUND_TOO_HIGH: "R-PLAN-3",
+    Reason.NOTHING_OWED: "R-NUM-4 R-ARR-2",
+    Reason.NOT_LONG_IN_ARREARS: "R-NUM-5",
+    Reason.DISUSE_NOT_CONFIRMED: "R-NUM-5",
+    Reason.SAME_PROVIDER: "R-PEN-5",
+}
+"""Which rules a reason speaks for; the sentence beside it says which of them it is."""

@@ -29,6 +29,46 @@ def known_provider(state: State, provider_id: str) -> Provider:
     return found
 
 
+_CLOSED = {
+    "serious": "after a serious case (R-PEN-2)",
+    "fraud": "for a suspected fraud with {about} (R-PEN-1)",
+    "fine": "for the overdue fine {about} (R-PEN-4)",
+}
+
+
+def refuse_closed(state: State, provider_id: str) -> None:
+    """Refused if the provider is closed: it may do nothing more (R-PEN-1, R-PEN-2, R-PEN-4)."""
+    causes = state.providers[provider_id].closed_for
+    if causes:
+        cause, _, about = causes[-1].partition(" ")
+        raise Refused(
+            Reason.PROVIDER_CLOSED,
+            f"{provider_id} is closed {_CLOSED[cause].format(about=about)}: it may do nothing more.",
+        )
+
+
+def open_provider(state: State, provider_id: str) -> Provider:
+    """The provider; Refused if nobody registered it or if it is closed."""
+    found = known_provider(state, provider_id)
+    refuse_closed(state, provider_id)
+    return found
+
+
+def close_provider(state: State, provider_id: str, cause: str) -> None:
+    """One more cause for which the provider may do nothing; the platform is never closed."""
+    provider = state.providers[provider_id]
+    if provider_id != PLATFORM and cause not in provider.closed_for:
+        state.providers.put(provider_id, provider._replace(closed_for=(*provider.closed_for, cause)))
+
+
+def reopen_provider(state: State, provider_id: str, cause: str) -> None:
+    """The cause is gone; the provider is open if it was the last."""
+    provider = state.providers[provider_id]
+    if cause in provider.closed_for:
+        left = tuple(other for other in provider.closed_for if other != cause)
+        state.providers.put(provider_id, provider._replace(closed_for=left))
+
+
 def known_customer(state: State, customer_id: str) -> Customer:
     """The customer; Refused if nobody registered it."""
     found = state.customers.get(customer_id)
@@ -69,7 +109,7 @@ def _register_provider(state: State, command: Command) -> Event:
     provider_id = accounts.check_id("provider_id", command.fields["provider_id"])
     if provider_id in state.providers:
         raise Refused(Reason.ALREADY_EXISTS, f"The provider {provider_id} is registered already.")
-    parent = known_provider(state, command.fields["parent_id"] or PLATFORM)
+    parent = open_provider(state, command.fields["parent_id"] or PLATFORM)
     effect = {"provider_id": provider_id, "name": command.fields["name"], "parent_id": parent.provider_id}
     return Event(command.command_id, command.kind, command.at, effect)
 
@@ -87,7 +127,7 @@ def _register_customer(state: State, command: Command) -> Event:
     customer_id = accounts.check_id("customer_id", command.fields["customer_id"])
     if customer_id in state.customers:
         raise Refused(Reason.ALREADY_EXISTS, f"The customer {customer_id} is registered already.")
-    provider = known_provider(state, command.fields["provider_id"])
+    provider = open_provider(state, command.fields["provider_id"])
     low_hao = command.fields["low_balance"]
     effect = {"customer_id": customer_id, "provider_id": provider.provider_id, "name": command.fields["name"]}
     if low_hao is not None:

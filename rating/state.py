@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from rating.accounts import PLATFORM, Posting
 from rating.calendar import next_month
+from rating.cases import Dispute, Fine, Sale, Suspicion
 
 if TYPE_CHECKING:
     from rating.price_book import PriceBook
@@ -31,12 +32,16 @@ class _Absent(Enum):
 
 
 class Provider(NamedTuple):
-    """A reseller (服务商); `top` is the provider directly under the platform whose tree it belongs to."""
+    """A reseller (服务商); `top` is the provider directly under the platform whose tree it belongs to.
+
+    `closed_for` holds why it may do nothing more, each cause once (R-PEN-1, R-PEN-2, R-PEN-4); empty: it may.
+    """
 
     provider_id: str
     name: str
     parent_id: str
     top: str
+    closed_for: tuple[str, ...] = ()
 
 
 class Customer(NamedTuple):
@@ -85,19 +90,42 @@ class Contract(NamedTuple):
     activated_at: datetime | None = None
     ended_at: datetime | None = None
     frozen: tuple[tuple[datetime, datetime | None], ...] = ()
+    disuse_at: datetime | None = None
+
+
+class Bar(NamedTuple):
+    """Why a number is suspended or frozen; each bar stands until its own cause ends."""
+
+    state: str
+    why: str
 
 
 class Number(NamedTuple):
-    """A service number with its life: `state` since `since_at`, for `why` (a suspension's or freeze's cause)."""
+    """A service number with its life: its `stage` and what bars it; `since_at` is when its state changed last.
+
+    `verify_by` is the deadline of a re-verification, `restricted` that it was missed (R-NUM-3). `ahead` holds
+    the facets and instants of changes that were recorded before they took effect.
+    """
 
     service_number: str
     number_class: str
-    state: str
+    stage: str
     since_at: datetime
-    why: str | None = None
+    released_at: datetime | None = None
     holds: tuple[Hold, ...] = ()
     contracts: tuple[Contract, ...] = ()
     features: frozenset[str] = frozenset()
+    bars: tuple[Bar, ...] = ()
+    verify_by: datetime | None = None
+    restricted: bool = False
+    ahead: tuple[tuple[str, datetime], ...] = ()
+
+    @property
+    def state(self) -> str:
+        """frozen or suspended while a bar says so, else the stage of its life."""
+        if not self.bars:
+            return self.stage
+        return "frozen" if any(bar.state == "frozen" for bar in self.bars) else "suspended"
 
     @property
     def contract(self) -> Contract | None:
@@ -166,6 +194,12 @@ class State:
         self.standings: Journalled[str, Standing] = Journalled(self.journal)
         self.rerated: Journalled[tuple[str, str, str], int] = Journalled(self.journal)
         self.reversed: Journalled[str, str] = Journalled(self.journal)
+        self.disputes: Journalled[str, Dispute] = Journalled(self.journal)
+        self.disputed: Journalled[str, str] = Journalled(self.journal)
+        self.fines: Journalled[str, Fine] = Journalled(self.journal)
+        self.fined_by: Journalled[str, str] = Journalled(self.journal)
+        self.suspicions: Journalled[str, Suspicion] = Journalled(self.journal)
+        self.sales: Journalled[str, Sale] = Journalled(self.journal)
         self.due: Journalled[tuple[str, str], datetime] = Journalled(self.journal)
         self.gathered: dict[str, Posting] = {}
         self._due_heap: list[tuple[datetime, str, str]] = []

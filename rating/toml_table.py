@@ -117,6 +117,18 @@ class Table:
             raise self.error(key, f"{_shown(value)} is not a day; write it without quotes, like 2026-08-01.")
         return value
 
+    def days(self, key: str) -> tuple[date, ...]:
+        """A list of TOML dates. It may be empty."""
+        value = self._value(key)
+        if not isinstance(value, list):
+            raise self.error(key, f"{_shown(value)} is not a list of days.")
+        for item in value:
+            if isinstance(item, datetime) or not isinstance(item, date):
+                raise self.error(
+                    key, f"{_shown(item)} is not a day; write it without quotes, like 2027-01-01."
+                )
+        return tuple(value)
+
     def word(self, key: str, known: Collection[str] | None = None) -> str:
         """Text that is not empty; one of `known`, if given."""
         value = self._value(key)

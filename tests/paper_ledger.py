@@ -83,8 +83,7 @@ class PaperLedger:
         command = read_command(value, business.fields_of)
         events = business.handle(self.state, command, command.at)
         self.note(*events)
-        while self.state.facts.get("reaching_back") is not None:
-            self._rerate()
+        self._rerate_due()
         return next(event for event in events if event.command_id == command_id)
 
     def call(self, number: str, start: datetime, minutes: int, received_at: datetime) -> Call | None:
@@ -112,6 +111,7 @@ class PaperLedger:
     def close(self, month: str, at: datetime) -> None:
         for event in business.what_fell_due(self.state, at):
             self.note(event)
+        self._rerate_due()
         for one in closing.months_to_close(self.state, month):
             usage = {key[:2]: hao for key, hao in self.usage().items() if key[2] == one}
             self.note(*business.close_month(self.state, one, at, usage))
@@ -123,20 +123,20 @@ class PaperLedger:
             found[call.spent.service_number, call.spent.customer_id, call.spent.month] += call.spent.fee_hao
         return found
 
-    def charged(self, call: Call) -> int:
-        """What a call is charged by now."""
-        usage, hao = accounts.usage(call.spent.customer_id), call.spent.fee_hao
+    def charges(self, call: Call) -> dict[str, int]:
+        """customer -> hao that a call is charged by now."""
+        found = defaultdict(int, {call.spent.customer_id: call.spent.fee_hao})
         for _, event in self.events:
             for posting in event.postings:
                 if posting.reverses == f"call/{call.spent.call_id}":
-                    hao += posting.amount_hao if posting.debit == usage else -posting.amount_hao
-        return hao
+                    charged = posting.debit == accounts.usage(str(posting.customer_id))
+                    found[str(posting.customer_id)] += posting.amount_hao if charged else -posting.amount_hao
+        return found
 
-    def price(self, call: Call) -> int:
-        """What it would be charged if it came now."""
+    def price(self, call: Call) -> dict[str, int]:
+        """customer -> hao that it would be charged if it came now; nobody if it would be rejected."""
         now = self._price(call.spent.service_number, call.start, call.minutes, call.spent.received_at)
-        assert now is not None and now[:2] == (call.spent.customer_id, call.provider_id)
-        return now[2]
+        return {} if now is None else {now[0]: now[2]}
 
     def topped_up(self) -> dict[tuple[str, str, str], int]:
         """(number, customer, month) -> hao of its top-ups less adjustments, whenever they were posted."""
@@ -195,20 +195,28 @@ class PaperLedger:
             return None
         return row["customer_id"], row["provider_id"], int(from_decimal_array(rated.column("owner_fee"))[0])
 
-    def _rerate(self) -> None:
+    def _rerate_due(self) -> None:
         """What `ledger.rerate` does with tables."""
-        cause: Event = self.state.facts["reaching_back"]
-        from_at = min(change.from_at for change in cause.changes)
-        touched = [
-            call for call in self.calls
-            if call.spent.service_number == cause.changes[0].number and call.start >= from_at
-        ]  # fmt: skip
-        priced = [
-            rerating.Rerated(call.spent.call_id, call.spent.service_number, call.spent.customer_id, call.spent.month,
-                             self.charged(call), self.price(call))
-            for call in touched
-        ]  # fmt: skip
-        event = rerating.rerate(self.state, cause, priced, self.usage())
-        business.decided(self.state, event)
-        self.note(event)
-        self.note(*business.consequences(self.state, event))
+        while (cause := rerating.next_due(self.state)) is not None:
+            reach = rerating.reach(cause)
+            touched = [
+                call for call in self.calls
+                if call.spent.service_number in reach and call.start >= reach[call.spent.service_number]
+            ]  # fmt: skip
+            priced = [self._repriced(call) for call in touched]
+            calls = [
+                one for one in priced
+                if one.fee_hao != one.charged_hao or (one.fee_hao and one.payer_id != one.customer_id)
+            ]  # fmt: skip
+            event = rerating.rerate(self.state, cause, len(touched), calls, self.usage())
+            business.decided(self.state, event)
+            self.note(event)
+            self.note(*business.consequences(self.state, event))
+
+    def _repriced(self, call: Call) -> rerating.Rerated:
+        spent = call.spent
+        charged = {customer: hao for customer, hao in self.charges(call).items() if hao}
+        customer, hao = next(iter(charged.items()), (spent.customer_id, 0))
+        now = self._price(spent.service_number, call.start, call.minutes, spent.received_at)
+        payer, fee = (now[0], now[2]) if now else (None, 0)
+        return rerating.Rerated(spent.call_id, spent.service_number, customer, spent.month, hao, payer, fee)

@@ -34,12 +34,14 @@ FOLDER = Path(__file__).parent / "scenarios"
 NUMBER = "4001170392"
 
 _SHORT = {
-    "class": "number_class", "customer": "customer_id", "intent": "intent_id", "month": "from_month",
-    "number": "service_number", "parent": "parent_id", "plan": "plan_id", "posting": "posting_id",
-    "provider": "provider_id", "starts": "starts_on",
+    "class": "number_class", "customer": "customer_id", "days": "deadline_days", "dispute": "dispute_id",
+    "fine": "fine_id", "intent": "intent_id", "month": "from_month", "number": "service_number",
+    "parent": "parent_id", "plan": "plan_id", "posting": "posting_id", "provider": "provider_id",
+    "starts": "starts_on",
 }  # fmt: skip
 """What rows call the fields of commands, where that is shorter."""
 _UNLESS_NAMED = {
+    "authority": "the ministry",
     "documents": "business_licence tax_registration organisation_code",
     "name": "Jinan Spring Tea Co.",
     "prospect": "Jinan Spring Tea Co., bought by Ms Wang",
@@ -275,6 +277,10 @@ class World:
                 values[name] = self._account(values[name])
             elif name == "posting_id":
                 values[name] = self._posting_id(values[name])
+            elif name == "deadline_days" and name in values:
+                values[name] = int(values[name])
+            elif name == "legitimate" and name in values:
+                values[name] = values[name] == "true"
         return head | {name: value for name, value in values.items() if value != "nothing"}
 
     def _unless_named(self, name: str) -> str:

@@ -25,7 +25,11 @@ KINDS = UNSAID | {
     "rerating",
     "credit_expiry",
     "feature_fee",
+    "fine",
+    "fine_payment",
+    "refund",
     "reversal",
+    "write_off",
 }
 OUTCOMES = {"refused", "rejected", "duplicate"}
 _APART = re.compile(r'; (?=(?:[^"]*"[^"]*")*[^"]*$)')
@@ -193,6 +197,10 @@ def _estimate(world: World, _: list[str]) -> str:
     return "unknown" if paid is None else yuan_text(int(paid.scaleb(4)))
 
 
+def _closed(world: World, provider_id: str) -> bool:
+    return bool(world.home.state.providers[provider_id].closed_for)
+
+
 def _first_number(world: World) -> Any:
     return next(iter(world.home.state.numbers.values()))
 
@@ -202,7 +210,14 @@ def _leaf(world: World, words: list[str]) -> str:
 
 
 _READERS: dict[str, Callable[[World, list[str]], str]] = {
-    **{name: _account(name) for name in ("balance", "cash", "credit", "deposit", "usage")},
+    **{name: _account(name) for name in ("balance", "cash", "credit", "deposit", "fines", "usage")},
+    "open": lambda world, words: f"{words[0]}{' is closed' if _closed(world, words[0]) else ''}",
+    "closed": lambda world, words: f"{words[0]}{'' if _closed(world, words[0]) else ' is open'}",
+    "restricted": lambda world, _: next(
+        (name for name, number in world.home.state.numbers.items() if number.restricted), "nothing"
+    ),
+    "with": lambda world, _: _first_number(world).contracts[-1].provider_id,
+    "due": lambda world, words: f"{words[0]} {_shown(world.home.state.fines[words[0]].due_at)}",
     "state": lambda world, _: _first_number(world).state,
     "class": lambda world, _: list(world.home.state.numbers.values())[-1].number_class,
     "leaf": _leaf,

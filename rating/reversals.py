@@ -1,0 +1,69 @@
+"""Taking a posting back by its opposite (R-INV-3); a fine or its payment changes with it."""
+
+from __future__ import annotations
+
+from rating.accounts import DERIVED_KINDS, Command, Event, Refused
+from rating.commands import TEXT
+from rating.fines import fine_taken_back
+from rating.kind import Kind
+from rating.payments import reversal_of
+from rating.reasons import Reason
+from rating.state import State
+
+
+def _reverse_posting(state: State, command: Command) -> Event:
+    posting_id = command.fields["posting_id"]
+    posting = state.gathered.get(posting_id)
+    if posting is None:
+        raise Refused(Reason.UNKNOWN_POSTING, f"There is no posting {posting_id!r}.")
+    if posting_id in state.reversed:
+        raise Refused(Reason.ALREADY_REVERSED, f"{posting_id} was reversed by {state.reversed[posting_id]}.")
+    if posting.kind in DERIVED_KINDS:
+        raise Refused(
+            Reason.NOT_REVERSIBLE,
+            f"{posting_id} is a {posting.kind}: it follows from other entries by itself.",
+        )
+    _refuse_open_cases(state, posting_id)
+    reversal = reversal_of(state, posting_id, posting, command.at, command.fields["reason"])
+    return Event(command.command_id, command.kind, command.at, {"posting_id": posting_id}, (reversal,))
+
+
+def _refuse_open_cases(state: State, posting_id: str) -> None:
+    """A charge that is disputed, and a fine that was paid or hangs on a suspicion, have a way of their own."""
+    dispute = state.disputes.get(state.disputed.get(posting_id, ""))
+    if dispute is not None and dispute.outcome is None:
+        raise Refused(
+            Reason.DISPUTE_OPEN,
+            f"The dispute {dispute.dispute_id} about {posting_id} is open: settle_dispute decides it (R-FEAT-2).",
+        )
+    fine = state.fines.get(state.fined_by.get(posting_id, ""))
+    if fine is None or posting_id != fine.posting_id:
+        return
+    if fine.state == "paid":
+        raise Refused(
+            Reason.FINE_SETTLED, f"The fine {fine.fine_id} was paid: reverse its payment before the fine."
+        )
+    suspicion = state.suspicions.get(fine.cause or "")
+    if suspicion is not None and suspicion.fine_id == fine.fine_id:
+        raise Refused(
+            Reason.UNDER_SUSPICION,
+            f"The fine {fine.fine_id} belongs to the suspicion of {fine.cause}: clear_suspicion takes it back (R-PEN-1).",
+        )
+
+
+def _posting_reversed(state: State, event: Event) -> None:
+    posting_id = event.effect["posting_id"]
+    state.reversed.put(posting_id, event.command_id)
+    fine = state.fines.get(state.fined_by.get(posting_id, ""))
+    if fine is None:
+        return
+    if posting_id == fine.posting_id:
+        fine_taken_back(state, fine, event.command_id)
+    else:  # its payment bounced: it is due as before, at once if its day is over
+        state.fines.put(fine.fine_id, fine._replace(state="open"))
+        state.schedule("fine_overdue", fine.fine_id, fine.due_at)
+
+
+KINDS = {
+    "reverse_posting": Kind({"posting_id": TEXT, "reason": TEXT}, _reverse_posting, _posting_reversed),
+}
