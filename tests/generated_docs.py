@@ -114,10 +114,20 @@ def options() -> str:
     """Every command of the command line with its arguments and options, from the program itself."""
     program = click.Context(fentan.main, info_name="fentan")
     parts = ["### fentan", "", *_usage(fentan.main, program)]
-    for name in fentan.main.list_commands(program):
-        command = fentan.main.commands[name]
-        parts += ["", f"### {name}", "", *_usage(command, click.Context(command, program, info_name=name))]
+    for context in _commands(fentan.main, program):
+        name = context.command_path.removeprefix("fentan ")
+        parts += ["", f"### {name}", "", *_usage(context.command, context)]
     return "\n".join(parts)
+
+
+def _commands(group: click.Group, of_group: click.Context) -> Iterator[click.Context]:
+    """Every command below a group, those of groups within it included."""
+    for name in group.list_commands(of_group):
+        command = group.commands[name]
+        context = click.Context(command, of_group, info_name=name)
+        yield context
+        if isinstance(command, click.Group):
+            yield from _commands(command, context)
 
 
 def _usage(command: click.Command, context: click.Context) -> Iterator[str]:
