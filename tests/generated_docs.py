@@ -22,6 +22,7 @@ from ledger.query import connect
 from rating import commands
 from rating.business import KINDS
 from rating.reasons import Reason
+from reports.questions import example_of, standard_questions
 from tests.console_blocks import Shell, make_town, run_page
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -145,7 +146,28 @@ def _cell(text: str | None) -> str:
     return (text or "").replace("|", "\\|")
 
 
-PARTS: dict[str, Callable[[], str]] = {"kinds": kinds, "reasons": reasons, "views": views, "options": options}
+def questions() -> str:
+    """Finance's standard questions with their meaning, parameters and an example."""
+    parts = []
+    for one in standard_questions():
+        parts += [f"### {one.name}", "", f"**{one.title}.** {one.meaning}", ""]
+        for parameter in one.parameters:
+            default = "" if parameter.default is None else f" (default {parameter.default})"
+            parts.append(f"* `{parameter.name}`{default}: {parameter.meaning}")
+        parts += [""] if one.parameters else []
+        parts += ["```text", example_of(one, QUESTION_VALUES), "```", ""]
+    return "\n".join(parts).rstrip()
+
+
+QUESTION_VALUES = {"month": "2026-10", "with": "2026-09"}
+
+PARTS: dict[str, Callable[[], str]] = {
+    "questions": questions,
+    "kinds": kinds,
+    "reasons": reasons,
+    "views": views,
+    "options": options,
+}
 
 
 def filled(page: str) -> str:
