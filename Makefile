@@ -12,10 +12,10 @@ NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --progress-bar off
 INSTALL := $(PIP) --require-hashes --no-build-isolation --use-pep517
 
-.PHONY: help setup demo test lint docs bench chaos lock clean
+.PHONY: help setup demo test lint docs bench chaos kafka kafka-stop lock clean
 
 help: ## Shows this list.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY) ## Makes .venv with everything pinned; does nothing if it is up to date.
 
@@ -59,6 +59,12 @@ bench: $(READY) ## Measures what docs/benchmarks.md reports.
 chaos: $(READY) ## Kills the program at random and compares ledgers.
 	$(BIN)/python -m tests.chaos $(ARGS)
 
+kafka: $(READY) ## Starts a Kafka of one node on port 9092; needs Java and Maven. Another port: make kafka ARGS=9095
+	@$(BIN)/python -m broker start $(ARGS)
+
+kafka-stop: $(READY) ## Ends that Kafka; what it holds stays.
+	@$(BIN)/python -m broker stop
+
 lock: ## Pins anew what requirements/*.in ask for; needs uv. Newer versions: make lock ARGS=--upgrade
 	@for part in build runtime dev; do \
 	    echo "requirements/$$part.txt"; \
@@ -67,5 +73,5 @@ lock: ## Pins anew what requirements/*.in ask for; needs uv. Newer versions: mak
 	done
 
 clean: ## Removes what make made: .venv and caches. Ledgers stay.
-	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .kafka_cache build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

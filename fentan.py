@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,7 +34,7 @@ from ledger.session import (
     until_interrupted,
 )
 from reports import command_line as asking
-from streams import live_command_line as live
+from streams import command_line as streaming
 
 if TYPE_CHECKING:
     from ledger.submit import Answer
@@ -112,7 +111,7 @@ def main(ctx: click.Context, home: Path, now: datetime | None) -> None:
     ctx.obj = Session(home, now)
 
 
-for command in (*asking.COMMANDS, *live.COMMANDS):
+for command in (*asking.COMMANDS, *streaming.COMMANDS):
     main.add_command(command)
 
 
@@ -230,16 +229,15 @@ def ingest(session: Session, file: Path, format_name: str, follow: bool, strict:
     from reports.said import said_of_calls
     from streams import spool
 
-    with live.delivering(session) if follow else nullcontext():
-        home = session.open()
-        with progress(err, f"ingest {file}") as done:
-            if str(file) == "-":
-                taken = spool.ingest_stdin(home, format_name, session.clock, done)
-            elif follow:
-                taken = spool.follow(home, file, format_name, session.clock, until_interrupted(), done)
-            else:
-                taken = spool.ingest(home, file, format_name, session.clock, done)
-        home.keep_snapshot()
+    home = session.open()
+    with progress(err, f"ingest {file}") as done:
+        if str(file) == "-":
+            taken = spool.ingest_stdin(home, format_name, session.clock, done)
+        elif follow:
+            taken = spool.follow(home, file, format_name, session.clock, until_interrupted(), done)
+        else:
+            taken = spool.ingest(home, file, format_name, session.clock, done)
+    home.keep_snapshot()
     say(*said_of_calls(taken.files, taken.known_files, taken.counts))
     sys.exit(FINDINGS if strict and taken.counts["rejected"] else DONE)
 

@@ -43,7 +43,6 @@ VIEWS = (
     "arrears",
     "numbers",
     "statement_lines",
-    "areas",
 )
 """The files of `views/`, each after those that it builds on."""
 

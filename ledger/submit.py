@@ -55,21 +55,33 @@ Offsets = Callable[[Line], Mapping[str, int]]
 
 
 def submit(
-    home: Home, lines: Sequence[Line], source: str | None, received_at: datetime, offsets: Offsets
+    home: Home,
+    lines: Sequence[Line],
+    source: str | None,
+    received_at: datetime,
+    offsets: Offsets,
+    known: Callable[[Line], bool] = lambda _: False,
 ) -> list[Answer]:
     """Decides the lines one by one, each seeing all before it, and commits them in as few commits as may be.
 
     A command that reaches back to calls already charged ends its commit, and the re-rating follows at once,
-    wherever the lines were cut (R-INV-5).
+    wherever the lines were cut (R-INV-5). `known` says, of the ledger as it is then, whether another writer has
+    committed a line already: such a line is passed over, without an answer (F-19).
     """
     answers: list[Answer] = []
-    while len(answers) < len(lines):
+    left = list(lines)
+    while left:
         home.see()
         rerate_due(home)  # of a process that was killed before it
+        left = [line for line in left if not known(line)]
+        if not left:
+            break
         try:
-            answers += _decide(home, lines[len(answers) :], source, received_at, offsets)
+            decided = _decide(home, left, source, received_at, offsets)
         except LostRace:
             continue
+        answers += decided
+        left = left[len(decided) :]
         rerate_due(home)
     return answers
 

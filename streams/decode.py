@@ -82,7 +82,7 @@ def read_chunks(
     if fmt.kind == "parquet":
         yield from parquet_chunks(stream, fmt, start, chunk_bytes)
         return
-    decoder: Decoder = Delimited(fmt) if fmt.kind == "csv" else JsonLines(_wanted(fmt), fmt.record_max_bytes)
+    decoder: Decoder = Delimited(fmt) if fmt.kind == "csv" else json_lines(fmt)
     head = b""
     header = 0
     if isinstance(decoder, Delimited):
@@ -108,6 +108,11 @@ def read_chunks(
         yield from merged_chunks(reader, start, chunk_bytes, hold_open_s)
     else:
         yield from plain_chunks(reader, start, chunk_bytes)
+
+
+def json_lines(fmt: Format) -> JsonLines:
+    """What reads this format's JSON, a block of lines at a time."""
+    return JsonLines(_wanted(fmt), fmt.record_max_bytes)
 
 
 def _first_bytes(stream: BinaryIO, limit: int) -> bytes:

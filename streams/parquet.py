@@ -64,7 +64,7 @@ def _chunks(file: Any, mapping: Mapping, start: int, chunk_rows: int, digest: st
             if at <= start:
                 continue
             own = batch.slice(max(0, start - first))
-            tables.append(_records(own, max(first, start), mapping))
+            tables.append(arrow_records(own, max(first, start), mapping))
             held = sum(table.num_rows for table in tables)
             if held >= chunk_rows:
                 yield Chunk(pa.concat_tables(tables), at - held, at, digest)
@@ -103,8 +103,8 @@ def _is_text(kind: Any) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
-def _records(batch: Any, first: int, mapping: Mapping) -> Any:
-    """A batch of the file -> a table of RECORD."""
+def arrow_records(batch: Any, first: int, mapping: Mapping) -> Any:
+    """A record batch whose schema passed `check_schema` -> a table of RECORD; its positions count from `first`."""
     count = batch.num_rows
     text: dict[str, Any] = {}
     typed: Typed = {}

@@ -1,0 +1,108 @@
+"""The commands of the Kafka side; `fentan.py` puts them on the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from ledger.session import Session, format_option, print_table, say, session_of
+
+
+def on_kafka(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that say which cluster."""
+    kafka = click.option("--kafka", envvar="FENTAN_KAFKA", help="The broker, HOST:PORT; several with commas.")
+    prefix = click.option(
+        "--prefix", envvar="FENTAN_KAFKA_PREFIX", default="", help="Stands before topics' and groups' names."
+    )
+    return kafka(prefix(command))
+
+
+@click.group()
+def topics() -> None:
+    """Makes and shows the topics on Kafka."""
+
+
+@topics.command("create")
+@on_kafka
+@click.option("--partitions", type=click.IntRange(1, 10_000), help="Of cdrs and account-changes; usually 12.")
+@click.option("--replicas", type=click.IntRange(1, 100), help="Copies of each; by default the broker's.")
+def create_topics(kafka: str | None, prefix: str, partitions: int | None, replicas: int | None) -> None:
+    """Makes the topics that are not there yet; others stay as they are."""
+    from streams.cluster import cluster_at
+    from streams.topics import create
+
+    for one in create(cluster_at(kafka, prefix), partitions, replicas):
+        count = f"{one.partitions} partition{'s' if one.partitions > 1 else ''}"
+        say(f"{one.name}: {f'made with {count}' if one.is_new else f'is there, {count}'}.")
+
+
+@topics.command("status")
+@on_kafka
+@format_option
+@session_of
+def topics_status(session: Session, kafka: str | None, prefix: str, form: str) -> None:
+    """How far each partition was read into the ledger, and the lag."""
+    from ledger.home import Home
+    from streams.cluster import cluster_at
+    from streams.lag import status
+
+    cluster = cluster_at(kafka, prefix)
+    events, calls = Home.open_logs(session.home)
+    print_table(status(cluster, events, calls, session.clock()), form)
+
+
+@click.command()
+@on_kafka
+@click.option("--web", default="127.0.0.1:6066", help="Where its pages are, HOST:PORT; `none` for no pages.")
+@click.option("--batch", type=click.IntRange(1, 1_000_000), default=100_000, help="Records a commit at most.")
+@click.option(
+    "--wait-ms", type=click.IntRange(1, 60_000), default=200, help="How long a record may wait for others."
+)
+@click.option(
+    "--session-timeout",
+    type=click.IntRange(1, 600),
+    default=10,
+    help="Seconds until a worker that is silent is replaced.",
+)
+@click.option(
+    "--accept-gap", multiple=True, help="Goes on behind missing records; the message about them says how."
+)
+@click.option(
+    "--log-level", type=click.Choice(["debug", "info", "warning"]), default="info", help="What is logged."
+)
+@session_of
+def worker(
+    session: Session, kafka: str | None, prefix: str, web: str, batch: int, wait_ms: int, session_timeout: int,
+    accept_gap: tuple[str, ...], log_level: str,
+) -> None:  # fmt: skip
+    """Takes calls and commands from Kafka into the ledger, and sends alerts.
+
+    Any number of workers share the work. SIGTERM ends one after its last commit; one that cannot go on says why
+    and ends. The log is on stderr, a JSON object a line.
+    """
+    from streams.cluster import cluster_at
+    from streams.logs import set_up
+
+    cluster, pages = cluster_at(kafka, prefix), _web_address(web)
+    set_up(log_level)
+    from streams.calls import Flush
+    from streams.worker import Settings, run
+
+    flush = Flush(max_records=batch, max_wait_s=wait_ms / 1000)
+    run(cluster, session.home, session.clock, Settings(flush, pages, accept_gap, session_timeout))
+
+
+def _web_address(text: str) -> tuple[str, int] | None:
+    if text == "none":
+        return None
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65_535:
+        raise click.BadParameter(
+            f"{text} is not HOST:PORT, such as 127.0.0.1:6066, or none.", param_hint="--web"
+        )
+    return host, int(port)
+
+
+COMMANDS = (topics, worker)
