@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,6 +36,7 @@ from ledger.session import (
 )
 from reports import command_line as asking
 from streams import command_line as streaming
+from streams import live_command_line as live
 
 if TYPE_CHECKING:
     from ledger.submit import Answer
@@ -111,7 +113,7 @@ def main(ctx: click.Context, home: Path, now: datetime | None) -> None:
     ctx.obj = Session(home, now)
 
 
-for command in (*asking.COMMANDS, *streaming.COMMANDS):
+for command in (*asking.COMMANDS, *live.COMMANDS, *streaming.COMMANDS):
     main.add_command(command)
 
 
@@ -229,15 +231,16 @@ def ingest(session: Session, file: Path, format_name: str, follow: bool, strict:
     from reports.said import said_of_calls
     from streams import spool
 
-    home = session.open()
-    with progress(err, f"ingest {file}") as done:
-        if str(file) == "-":
-            taken = spool.ingest_stdin(home, format_name, session.clock, done)
-        elif follow:
-            taken = spool.follow(home, file, format_name, session.clock, until_interrupted(), done)
-        else:
-            taken = spool.ingest(home, file, format_name, session.clock, done)
-    home.keep_snapshot()
+    with live.delivering(session) if follow else nullcontext():
+        home = session.open()
+        with progress(err, f"ingest {file}") as done:
+            if str(file) == "-":
+                taken = spool.ingest_stdin(home, format_name, session.clock, done)
+            elif follow:
+                taken = spool.follow(home, file, format_name, session.clock, until_interrupted(), done)
+            else:
+                taken = spool.ingest(home, file, format_name, session.clock, done)
+        home.keep_snapshot()
     say(*said_of_calls(taken.files, taken.known_files, taken.counts))
     sys.exit(FINDINGS if strict and taken.counts["rejected"] else DONE)
 

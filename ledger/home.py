@@ -82,15 +82,20 @@ class Home:
         return (folder / "ledger" / "events" / "_delta_log").is_dir()
 
     @classmethod
+    def require(cls, folder: Path) -> None:
+        """Raises NoHome if there is no ledger in the folder."""
+        if not cls.exists(folder):
+            raise NoHome(
+                f"There is no ledger in {folder}: run `fentan init` first, or name its folder with --home."
+            )
+
+    @classmethod
     def open_logs(cls, folder: Path, *, whole: bool = True) -> tuple[Log, Log]:
         """The two tables alone: for reading, nothing is folded. Returns (events, calls).
 
         Without `whole` their data files may be damaged or missing: `fentan verify` says which.
         """
-        if not cls.exists(folder):
-            raise NoHome(
-                f"There is no ledger in {folder}: run `fentan init` first, or name its folder with --home."
-            )
+        cls.require(folder)
         return (
             Log.open(folder / "ledger" / "events", EVENTS, whole=whole),
             Log.open(folder / "ledger" / "calls", CALLS, whole=whole),

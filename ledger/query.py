@@ -43,6 +43,7 @@ VIEWS = (
     "arrears",
     "numbers",
     "statement_lines",
+    "areas",
 )
 """The files of `views/`, each after those that it builds on."""
 

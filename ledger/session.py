@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,13 @@ class Session:
     def clock(self) -> datetime:
         """The time given by --now, or the wall clock's: the only place where it is read."""
         return self.now or datetime.now(UTC)
+
+    def running_clock(self) -> Callable[[], datetime]:
+        """A clock for what must be done at its time: after --now it goes on from there."""
+        if self.now is None:
+            return self.clock
+        began, began_s = self.now, time.monotonic()
+        return lambda: began + timedelta(seconds=time.monotonic() - began_s)
 
     def open(self) -> Home:
         """The ledger, for writing."""

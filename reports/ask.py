@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -18,13 +19,21 @@ from rating.calendar import parse_instant
 
 
 def ask(
-    folder: Path, text: str, now: datetime, as_of: str | None, timeout_s: int, *, mask: bool = False
+    folder: Path,
+    text: str,
+    now: datetime,
+    as_of: str | None,
+    timeout_s: int,
+    params: Mapping[str, object] | None = None,
+    *,
+    mask: bool = False,
+    memory_limit: str = "2GB",
 ) -> pa.Table:
     """The answer to somebody's SELECT, read-only to the bone; `as_of` is a version of `calls` or a time."""
     events, calls = snapshot(folder, _version_or_time(as_of))
-    con = views(events, calls, now, for_others=True, mask=mask)
+    con = views(events, calls, now, for_others=True, mask=mask, memory_limit=memory_limit)
     try:
-        return run_select(con, text, timeout_s=timeout_s)
+        return run_select(con, text, params or None, timeout_s=timeout_s)
     finally:
         with suppress(duckdb.Error):  # a question that was given up may still hold it
             con.close()
@@ -44,6 +53,7 @@ def views(
     *,
     for_others: bool = False,
     mask: bool = False,
+    memory_limit: str = "2GB",
 ) -> duckdb.DuckDBPyConnection:
     """The public views over one snapshot of both tables; with `mask` without phone numbers (F-27)."""
     return connect(
@@ -54,6 +64,7 @@ def views(
         events_seq=events.next_seq,
         read_only_for_others=for_others,
         mask=mask,
+        memory_limit=memory_limit,
     )
 
 

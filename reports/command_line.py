@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import TextIO
 
 import click
 
@@ -61,7 +60,12 @@ def statements(
 
 @click.command()
 @click.argument("statement", required=False)
-@click.option("--file", type=click.File(encoding="utf-8", errors="replace"), help="Holds the statement.")
+@click.option(
+    "--file", type=FILE, help="Holds the statement; or a standard question's name (`fentan questions`)."
+)
+@click.option(
+    "--param", "params", multiple=True, metavar="NAME=VALUE", help="What stands for $NAME in the statement."
+)
 @click.option("--as-of", help="A version of the table of calls, or a time.")
 @click.option("--timeout", default=60, help="Seconds before a statement is stopped.")
 @click.option("--mask", is_flag=True, help="Phone numbers are hidden: 138****5678.")
@@ -70,7 +74,8 @@ def statements(
 def sql(
     session: Session,
     statement: str | None,
-    file: TextIO | None,
+    file: Path | None,
+    params: tuple[str, ...],
     as_of: str | None,
     timeout: int,
     mask: bool,
@@ -81,11 +86,39 @@ def sql(
     SHOW TABLES lists the views, DESCRIBE tells what their columns mean. Nothing can be written.
     """
     from reports.ask import ask
+    from reports.questions import Question, bound, question_in
 
     if (statement is None) == (file is None):
         raise click.UsageError('Give one statement, or --file: fentan sql "SELECT * FROM balances".')
-    text = file.read() if file is not None else statement or ""
-    print_table(ask(session.home, text, session.clock(), as_of, timeout, mask=mask), form)
+    question = question_in(file) if file is not None else Question("", "", "", (), statement or "")
+    values = bound(question, params)
+    print_table(ask(session.home, question.sql, session.clock(), as_of, timeout, values, mask=mask), form)
+
+
+@click.command()
+@click.argument("name", required=False)
+@format_option
+def questions(name: str | None, form: str) -> None:
+    """Finance's standard questions; with NAME one's SQL.
+
+    Ask one with `fentan sql --file NAME`, with a --param for each parameter that has no default.
+    """
+    import pyarrow as pa
+
+    from reports.questions import question_in, standard_questions
+
+    if name is not None:
+        say(question_in(Path(name)).sql.rstrip())
+        return
+    rows = [
+        {
+            "name": one.name,
+            "title": one.title,
+            "parameters": ", ".join(f"{p.name}={p.default or '…'}" for p in one.parameters),
+        }
+        for one in standard_questions()
+    ]
+    print_table(pa.Table.from_pylist(rows), form)
 
 
 @click.command()
@@ -168,4 +201,4 @@ def publish(session: Session, file: Path, copy: bool, mask: bool) -> None:
     )
 
 
-COMMANDS = (statements, sql, arrears, alerts, call, explain, publish)
+COMMANDS = (statements, sql, questions, arrears, alerts, call, explain, publish)

@@ -13,7 +13,7 @@ import duckdb
 from rating.calendar import SHANGHAI
 from rating.money import yuan_text
 
-_QUERIES = Path(__file__).with_name("queries")
+_QUERIES = Path(__file__).with_name("explain_sql")
 _LEAVES = {"cash": "cash", "usage": "usage", "deposit": "deposit", "fines": "fines"}
 _SHOWN_BYTES = 400
 
@@ -21,7 +21,7 @@ Row = dict[str, Any]
 
 
 def rows_of(con: duckdb.DuckDBPyConnection, text: str, **params: object) -> list[Row]:
-    """The answer to a question; `text` is SQL, or the name of a file of `queries/`."""
+    """The answer to a question; `text` is SQL, or the name of a file of `explain_sql/`."""
     if text.endswith(".sql"):
         text = (_QUERIES / text).read_text(encoding="utf-8")
     found: list[Row] = con.sql(text, params=params).to_arrow_table().to_pylist()

@@ -20,7 +20,6 @@ import pyarrow as pa
 
 from ledger.chain import Chain
 from rating import price_book
-from rating.areas import areas
 from rating.calendar import day_of, days_in, first_day, parse_day
 from rating.money import parse_yuan
 from rating.price_book import PriceBook
@@ -64,12 +63,6 @@ class Month:
 
     def __init__(self, con: duckdb.DuckDBPyConnection, month: str, chain: Chain) -> None:
         self.con, self.month, self.chain_head = con, month, ""
-        known = areas()
-        names = ["".join(dict.fromkeys(place)) for place in known.names]
-        con.register("areas", pa.table({"code": known.codes, "name": pa.array(names, pa.string())}))
-        con.execute(
-            "CREATE OR REPLACE TABLE area_names AS FROM areas"
-        )  # a table: the streams have cursors of their own
         self._read_facts()
         if self.close is None:
             return

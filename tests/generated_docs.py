@@ -22,6 +22,7 @@ from ledger.query import connect
 from rating import commands
 from rating.business import KINDS
 from rating.reasons import Reason
+from reports.questions import example_of, standard_questions
 from tests.console_blocks import Shell, make_town, run_page
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -114,10 +115,20 @@ def options() -> str:
     """Every command of the command line with its arguments and options, from the program itself."""
     program = click.Context(fentan.main, info_name="fentan")
     parts = ["### fentan", "", *_usage(fentan.main, program)]
-    for name in fentan.main.list_commands(program):
-        command = fentan.main.commands[name]
-        parts += ["", f"### {name}", "", *_usage(command, click.Context(command, program, info_name=name))]
+    for context in _commands(fentan.main, program):
+        name = context.command_path.removeprefix("fentan ")
+        parts += ["", f"### {name}", "", *_usage(context.command, context)]
     return "\n".join(parts)
+
+
+def _commands(group: click.Group, of_group: click.Context) -> Iterator[click.Context]:
+    """Every command below a group, those of groups within it included."""
+    for name in group.list_commands(of_group):
+        command = group.commands[name]
+        context = click.Context(command, of_group, info_name=name)
+        yield context
+        if isinstance(command, click.Group):
+            yield from _commands(command, context)
 
 
 def _usage(command: click.Command, context: click.Context) -> Iterator[str]:
@@ -135,7 +146,28 @@ def _cell(text: str | None) -> str:
     return (text or "").replace("|", "\\|")
 
 
-PARTS: dict[str, Callable[[], str]] = {"kinds": kinds, "reasons": reasons, "views": views, "options": options}
+def questions() -> str:
+    """Finance's standard questions with their meaning, parameters and an example."""
+    parts = []
+    for one in standard_questions():
+        parts += [f"### {one.name}", "", f"**{one.title}.** {one.meaning}", ""]
+        for parameter in one.parameters:
+            default = "" if parameter.default is None else f" (default {parameter.default})"
+            parts.append(f"* `{parameter.name}`{default}: {parameter.meaning}")
+        parts += [""] if one.parameters else []
+        parts += ["```text", example_of(one, QUESTION_VALUES), "```", ""]
+    return "\n".join(parts).rstrip()
+
+
+QUESTION_VALUES = {"month": "2026-10", "with": "2026-09"}
+
+PARTS: dict[str, Callable[[], str]] = {
+    "questions": questions,
+    "kinds": kinds,
+    "reasons": reasons,
+    "views": views,
+    "options": options,
+}
 
 
 def filled(page: str) -> str:

@@ -14,7 +14,7 @@ SELECT
     c.caller_estimate,
     c.tags
 FROM calls AS c
-LEFT JOIN area_names AS a ON a.code = c.caller_area
+LEFT JOIN areas AS a ON a.code = c.caller_area
 WHERE
     c.month = $month AND c.billed_month = $month
     AND ($customer IS NULL OR c.customer_id = $customer)

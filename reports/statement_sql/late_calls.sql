@@ -22,7 +22,7 @@ SELECT
     c.tags,
     CAST(coalesce(j.amount, 0) AS DECIMAL(18, 4)) AS adjustment
 FROM calls AS c
-LEFT JOIN area_names AS a ON a.code = c.caller_area
+LEFT JOIN areas AS a ON a.code = c.caller_area
 LEFT JOIN adjustments AS j ON j.command_id = 'adjust/' || c.call_id
 WHERE
     c.month < $month AND c.billed_month = $month
