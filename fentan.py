@@ -81,7 +81,7 @@ def _explained(error: Exception) -> tuple[str, int]:
     from rating.price_book import PriceBookError
     from reports.explain import NotFound
     from streams.mapping import FormatError
-    from streams.spool import CannotRead
+    from streams.watching import CannotRead
 
     if isinstance(error, Refused):
         return f"Refused: {error.reason}: {error.detail}", REFUSED

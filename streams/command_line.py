@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
 
-from ledger.session import Session, format_option, print_table, say, session_of
+from ledger.session import (
+    DONE,
+    FILE,
+    FINDINGS,
+    Session,
+    err,
+    format_option,
+    print_table,
+    say,
+    session_of,
+    until_interrupted,
+)
 
 
 def on_kafka(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -94,6 +107,34 @@ def worker(
     run(cluster, session.home, session.clock, Settings(flush, pages, accept_gap, session_timeout))
 
 
+@click.command()
+@click.argument("path", type=FILE)
+@on_kafka
+@click.option("--format", "format_name", default="auto",
+              help="auto, jsonl, csv, parquet, freeswitch, asterisk, asterisk_custom, or a mapping's TOML file.")  # fmt: skip
+@click.option("--once", is_flag=True, help="Sends what is there, and ends.")
+@click.option("--places", type=FILE, help="Keeps how far files were sent; by default in the folder.")
+def collect(
+    path: Path, kafka: str | None, prefix: str, format_name: str, once: bool, places: Path | None
+) -> None:
+    """Sends a folder's call files to Kafka, and goes on with what appears.
+
+    For switches that write files. What Kafka has acknowledged is not sent again; the folder need not be on the
+    ledger's machine.
+    """
+    from streams.cluster import cluster_at
+    from streams.collect import collect as send_files
+
+    cluster = cluster_at(kafka, prefix)
+    sent = send_files(cluster, path, format_name, places, None if once else until_interrupted(), heard=_warn)
+    say(f"{sent.records:,} call records of {sent.files:,} file{'s' if sent.files != 1 else ''} sent.")
+    sys.exit(FINDINGS if sent.unread else DONE)
+
+
+def _warn(sentence: str) -> None:
+    err.print(sentence, markup=False)
+
+
 def _web_address(text: str) -> tuple[str, int] | None:
     if text == "none":
         return None
@@ -105,4 +146,4 @@ def _web_address(text: str) -> tuple[str, int] | None:
     return host, int(port)
 
 
-COMMANDS = (topics, worker)
+COMMANDS = (topics, worker, collect)

@@ -11,9 +11,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
-from ledger.log import Log
 from streams.digests import Digest
 
 _BITS = (1 << 63) - 1
@@ -33,7 +32,15 @@ def number_of(digest: str) -> int:
     return int(digest[:16], 16) & _BITS
 
 
-def find(log: Log, stream: BinaryIO, size: int, *, whole: bool = False) -> Place:
+class Known(Protocol):
+    """Where it stands how far files were read: a table of the ledger, or a file of places."""
+
+    def offset(self, app_id: str, /) -> int | None: ...
+
+    def offsets(self, prefix: str, /) -> dict[str, int]: ...
+
+
+def find(log: Known, stream: BinaryIO, size: int, *, whole: bool = False) -> Place:
     """The place up to which a table holds this file's records; `whole`: the file is known only as a whole.
 
     The stream must be able to seek; it stands at its begin afterwards.

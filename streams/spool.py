@@ -23,20 +23,15 @@ from ledger.submit import Answer, Line, submit
 from streams import files
 from streams.decode import Chunk, FormatError, load_format, read_chunks
 from streams.digests import Digest
+from streams.watching import CannotRead, Watch, call_files
 
 STDIN = "stdin"
 HEAD_BYTES = 64 << 10
 COMMANDS_A_COMMIT = 10_000
-OPEN_S = 60
-"""How long a file may stand still before its last line, and calls of several rows, are taken as complete."""
 
 Clock = Callable[[], datetime]
 Progress = Callable[[int, int, int], None]
 """(bytes read, bytes in all, records): called after each commit."""
-
-
-class CannotRead(Exception):
-    """A file or folder that cannot be opened: one sentence."""
 
 
 def no_progress(_done: int, _size: int, _records: int) -> None:
@@ -56,16 +51,6 @@ class Taken:
     @property
     def records(self) -> int:
         return sum(self.counts[outcome] for outcome in ("rated", "duplicate", "rejected"))
-
-
-def call_files(path: Path) -> list[Path]:
-    """The file, or the folder's files by name; what is still being written under a hidden or .tmp name is not seen."""
-    if path.is_dir():
-        inside = sorted(one for one in path.rglob("*") if one.is_file())
-        return [one for one in inside if not one.name.startswith(".") and one.suffix not in {".tmp", ".part"}]
-    if not path.exists():
-        raise CannotRead(f"There is no file {path}: check the name.")
-    return [path]
 
 
 def ingest(home: Home, path: Path, format_name: str, clock: Clock, progress: Progress = no_progress) -> Taken:
@@ -140,15 +125,6 @@ def _ahead(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
             yield chunk
 
 
-@dataclass
-class _Watched:
-    """A file of a followed folder as it was last seen."""
-
-    stamp: tuple[int, int]
-    still_since_s: float
-    finished: bool = False
-
-
 def follow(
     home: Home, path: Path, format_name: str, clock: Clock, stop: Callable[[], bool],
     progress: Progress = no_progress, poll_s: float = 0.2,
@@ -156,41 +132,20 @@ def follow(
     """Takes in what appears in a folder, or is appended to a file, until `stop` says so.
 
     A growing file is read up to its last whole line; once it has stood still for OPEN_S seconds, what is left
-    of it is taken too. Size and date only say that a look is worth it; what is new is known by content.
+    of it is taken too.
     """
     taken = Taken()
-    watched: dict[Path, _Watched] = {}
+    watch = Watch(path)
     while not stop():
         home.see()
-        for one in call_files(path):
-            _look(home, one, watched, format_name, clock, taken, progress)
+        for one, complete in watch.changed():
+            try:
+                _ingest_file(home, one, format_name, clock, taken, progress, complete=complete)
+            except FormatError as fault:
+                taken.unread.append(f"{one}: {fault}")
         if not stop():
             time.sleep(poll_s)
     return taken
-
-
-def _look(
-    home: Home, path: Path, watched: dict[Path, _Watched], format_name: str, clock: Clock, taken: Taken,
-    progress: Progress,
-) -> None:  # fmt: skip
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        watched.pop(path, None)
-        return
-    stamp, now_s = (status.st_size, status.st_mtime_ns), time.monotonic()
-    last = watched.get(path)
-    if last is None or last.stamp != stamp:
-        watched[path] = _Watched(stamp, now_s)
-        complete = False
-    elif not last.finished and now_s - last.still_since_s >= OPEN_S:
-        last.finished = complete = True
-    else:
-        return
-    try:
-        _ingest_file(home, path, format_name, clock, taken, progress, complete=complete)
-    except FormatError as fault:
-        taken.unread.append(f"{path}: {fault}")
 
 
 def submit_file(home: Home, path: Path, clock: Clock, heard: Callable[[Answer], None]) -> int:

@@ -16,6 +16,7 @@ from rating import price_book
 from rating.calendar import end_of_month, start_of_month
 from streams import spool
 from streams.town import CallFile, Town, check_size, make_town
+from streams.watching import CannotRead
 
 CLOSES_AFTER = timedelta(hours=3)
 """A month is closed so long after its end: its last file has arrived by then."""
@@ -38,7 +39,7 @@ def found_town(folder: Path, *, calls: int, months: int, seed: int, last_month: 
     check_size(calls, months)
     marker = folder / ".fentan-demo"
     if folder.exists() and any(folder.iterdir()) and not marker.exists():
-        raise spool.CannotRead(f"{folder} is not empty and not a demo's: name another folder with --out.")
+        raise CannotRead(f"{folder} is not empty and not a demo's: name another folder with --out.")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     marker.touch()

@@ -11,7 +11,8 @@ import pytest
 
 from ledger.home import Home
 from ledger.submit import Answer
-from streams import spool
+from streams import spool, watching
+from streams.watching import CannotRead
 from tests.ledgers import ARRIVED, a_call, a_home, calls, commands
 
 
@@ -85,7 +86,7 @@ def test_a_folder_is_read_file_by_file_and_a_bad_one_costs_only_itself(tmp_path:
 
 def test_an_absent_file_is_a_clear_sentence(tmp_path: Path) -> None:
     home = a_home(tmp_path / "home")
-    with pytest.raises(spool.CannotRead, match="There is no file"):
+    with pytest.raises(CannotRead, match="There is no file"):
         spool.ingest(home, tmp_path / "nothing", "auto", _now)
 
 
@@ -109,7 +110,7 @@ def test_a_followed_folder_takes_new_files_and_what_is_appended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """R-CALL-7: a growing file is read up to its last whole line; files appear by rename."""
-    monkeypatch.setattr(spool, "OPEN_S", 0.6)
+    monkeypatch.setattr(watching, "OPEN_S", 0.6)
     home, folder = a_home(tmp_path / "home"), tmp_path / "in"
     folder.mkdir()
     done = threading.Event()
