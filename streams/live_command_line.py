@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import sys
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from ledger.session import (
     DONE,
+    FILE,
     FINDINGS,
     Session,
     err,
     format_option,
+    out,
     print_table,
     say,
     session_of,
@@ -152,4 +155,26 @@ def test(session: Session) -> None:
     sys.exit(FINDINGS if faults else DONE)
 
 
-COMMANDS = (webhooks,)
+@click.command()
+@click.argument("spool", required=False, type=FILE)
+@click.option("--once", is_flag=True, help="One picture, and done.")
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table",
+              help="For people; for programs, an object a line.")  # fmt: skip
+@session_of
+def top(session: Session, spool: Path | None, once: bool, form: str) -> None:
+    """Shows live what comes in: calls and money a second, rejects, lag, the latest alerts.
+
+    Anew each second until interrupted, beside whatever else works on the ledger. With the folder or file SPOOL that
+    an ingest follows, also how much of it is not read yet.
+    """
+    from streams.top import Top, show, show_once
+
+    clock = session.running_clock()
+    picture = Top(session.home, spool, clock())
+    if once:
+        show_once(picture, form, out, clock())
+    else:
+        show(picture, form, out, clock, until_interrupted())
+
+
+COMMANDS = (webhooks, top)

@@ -147,3 +147,18 @@ def test_what_cannot_be_delivered_to_is_said(tmp_path: Path) -> None:
     done = fentan(home, "webhooks", "test")
     assert (done.returncode, "no connection (Connection refused)" in done.stdout) == (1, True)
     assert fentan(tmp_path / "nowhere", "webhooks", "status").returncode == 2
+
+
+def test_top_draws_a_picture_each_second_until_it_is_told_to_stop(tmp_path: Path) -> None:
+    """On something that is no terminal one stands below the other."""
+    home = a_home(tmp_path / "home").folder
+    with running(home, "top", "--format", "json") as process:
+        assert process.stdout is not None
+        assert json.loads(process.stdout.readline())["records"] == 0
+        assert fentan(home, *NOW, "ingest", str(three_alerts(tmp_path))).returncode == 0
+        until = time.monotonic() + 20
+        while not (figures := json.loads(process.stdout.readline()))["alerts"]:
+            assert time.monotonic() < until
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 0
+    assert [alert["alert_id"] for alert in reversed(figures["alerts"])] == ALERTS
