@@ -42,6 +42,9 @@ VIEWS = (
     "customer_balances",
     "arrears",
     "numbers",
+    "fines",
+    "disputes",
+    "providers",
     "statement_lines",
     "areas",
 )

@@ -17,9 +17,11 @@ from rating.minimums import minimums_recalled
 from rating.reasons import Reason
 from rating.registry import close_provider, in_order, known_number, known_provider, reopen_provider
 from rating.state import Bar, Number, State
-from rating.suspensions import SUSPICION, bars_text, fold_bars, state_changes, with_bar, without_bars
+from rating.suspensions import SUSPICION, bars_of, bars_text, fold_bars, state_changes, with_bar, without_bars
 
 _BAR = Bar("frozen", SUSPICION)
+_CONFIRMED = Bar("frozen", "fraud")
+"""What unfreeze_number may lift, once the number is in other hands."""
 
 
 def _suspicion_of(state: State, service_number: str) -> Suspicion:
@@ -96,14 +98,22 @@ def _suspicion_cleared(state: State, event: Event) -> None:
 
 
 def _confirm_fraud(state: State, command: Command) -> Event:
+    """Makes fine and closing final; the freeze is one for fraud from now on."""
     number = known_number(state, command.fields["service_number"])
     suspicion = _suspicion_of(state, number.service_number)
-    effect = {"service_number": number.service_number, "provider_id": suspicion.provider_id}
+    bars = tuple(_CONFIRMED if bar == _BAR else bar for bar in number.bars if bar != _CONFIRMED)
+    effect = {
+        "service_number": number.service_number,
+        "provider_id": suspicion.provider_id,
+        "bars": bars_text(bars),
+    }
     return Event(command.command_id, command.kind, command.at, effect)
 
 
 def _fraud_confirmed(state: State, event: Event) -> None:
     name = event.effect["service_number"]
+    number = state.numbers[name]
+    state.numbers.put(name, number._replace(bars=bars_of(event.effect["bars"])))
     state.suspicions.put(name, state.suspicions[name]._replace(confirmed=True))
 
 

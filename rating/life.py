@@ -18,7 +18,7 @@ from rating.kind import Kind
 from rating.life_table import CONTRACTED, check_step, state_at
 from rating.minimums import minimums_recalled, reaches_back
 from rating.money import yuan_text
-from rating.real_name import fold_stage, forget_verification, moved
+from rating.real_name import fold_stage, forget_verification, moved, tagged
 from rating.reasons import Reason
 from rating.registry import in_order, known_number, refuse_closed
 from rating.state import CLEAR, Contract, Number, State
@@ -153,6 +153,7 @@ def reclaiming(
         ended_at = max(at, number.since_at)
         effect["reclaimed"][number.service_number] = instant_text(ended_at)
         changes.append(Change(number.service_number, "state", ended_at, value="reclaimed"))
+        changes += tagged(number, ended_at, restricted=False)
         contract = number.contracts[-1]
         if contract.activated_at is None:
             continue

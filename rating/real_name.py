@@ -93,10 +93,11 @@ def _approve_real_name(state: State, command: Command) -> Event:
         )
     after = without_bars(number, {Bar("suspended", REAL_NAME)}, command.at)
     event = barred_event(state, command, number, after)
-    return event._replace(changes=(*event.changes, *_tagged(number, command.at, restricted=False)))
+    return event._replace(changes=(*event.changes, *tagged(number, command.at, restricted=False)))
 
 
-def _tagged(number: Number, at: datetime, *, restricted: bool) -> tuple[Change, ...]:
+def tagged(number: Number, at: datetime, *, restricted: bool) -> tuple[Change, ...]:
+    """The catalogue's change, if the number was or was not tagged `restricted` before."""
     if number.restricted == restricted:
         return ()
     return (Change(number.service_number, "tag", at, value="restricted" if restricted else None),)
@@ -164,7 +165,7 @@ def restrict_number(state: State, service_number: str, at: datetime) -> Event:
     """The deadline of a re-verification was missed: the number is tagged `restricted` (R-NUM-3)."""
     number = state.numbers[service_number]
     effect = {"service_number": service_number}
-    changes = _tagged(number, at, restricted=True)
+    changes = tagged(number, at, restricted=True)
     return Event(
         f"restrict/{service_number}/{instant_text(at)}", "restrict_number", at, effect, changes=changes
     )

@@ -11,6 +11,7 @@ from typing import Any
 import duckdb
 
 from rating.reasons import Reason
+from reports.explain_rules import OF_EVENTS, OF_POSTINGS
 from reports.explain_words import Row, account, bytes_of, came, counted, fields, rows_of, when, yuan
 
 _POSTINGS = (
@@ -21,16 +22,6 @@ _EVENTS = (
     'SELECT seq, command_id, kind, outcome, reason, detail, "at", received_at, payload, effect, raw, source, source_pos, '
     "calls_seq, len(c_number) AS changes FROM events_rows"
 )
-_RULES = {
-    "plan_fee": "R-PLAN-1: the fee paid becomes call credit",
-    "minimum_top_up": "R-MIN-1: a number is charged max(calls, minimum)",
-    "late_call_adjustment": "R-MIN-7: a late call takes back what is left of its month's top-up",
-    "rerating": "R-CALL-8: a call has the rate of its start, also when that is recorded later",
-    "settlement": "R-PLAN-3: usage is paid from the credit that ends first, then from cash",
-    "credit_expiry": "R-PLAN-2: what is left of a credit ends with its period, after settlement",
-    "feature_fee": "R-FEAT-1: a feature is charged to the provider on the day it is enabled",
-    "reversal": "R-INV-3: a correction is a posting the other way that names what it corrects",
-}
 FEW = 5
 MANY = 40
 """Postings that are told one by one: of a cause, of an event or line."""
@@ -64,7 +55,7 @@ def told(posting: Row) -> str:
     about = [f"number {posting['service_number']}"] * bool(posting["service_number"])
     about += [f"customer {posting['customer_id']}"] * bool(posting["customer_id"])
     about += [f"provider {posting['provider_id']}"] * bool(posting["provider_id"])
-    rule = f" ({_RULES[posting['kind']]})" if posting["kind"] in _RULES else ""
+    rule = f" ({OF_POSTINGS[posting['kind']]})" if posting["kind"] in OF_POSTINGS else ""
     said = f", {posting['reason']}" if posting["reason"] else ""
     return (
         f"Posting {posting['posting_id']}: {posting['kind']} of {yuan(posting['amount'])}, from {account(posting['debit'])} "
@@ -95,6 +86,13 @@ def _working(con: duckdb.DuckDBPyConnection, posting: Row, event: Row) -> Iterat
                 f"The plan {effect.get('plan_id')} costs {effect.get('fee')} yuan for {effect.get('credit_starts_on')} to "
                 f"{effect.get('credit_ends_on')}, by the price book of that day."
             )
+        case "fine":
+            yield (
+                f"It is overdue on {effect.get('due_at')} if it has not been paid by then: "
+                "the day of its notice counts as zero, then working days (R-PEN-4)."
+            )
+            if "warning" in effect:
+                yield effect["warning"]
         case "feature_fee":
             yield f"{effect.get('feature')} has this price in the price book of that day; on since {effect.get('since')}."
 
@@ -204,10 +202,13 @@ def _input(event: Row) -> Iterator[str]:
         return
     yield f"Input: {name}{at}: {fields(event['payload'])}. It {came(event)}; {event['outcome']}."
     if event["outcome"] == "accepted":
+        if event["kind"] in OF_EVENTS:
+            yield f"By {OF_EVENTS[event['kind']]}."
         return
     reason = Reason(event["reason"]) if event["reason"] in list(Reason) else None
     meaning = f", {reason.meaning}" if reason else ""
-    yield f"{event['outcome'].capitalize()}: {event['reason']}{meaning}. {event['detail']}"
+    rules = f" ({', '.join(reason.rules)})" if reason and reason.rules else ""
+    yield f"{event['outcome'].capitalize()}: {event['reason']}{meaning}{rules}. {event['detail']}"
     if reason is not None:
         yield f"What to do: {reason.what_to_do}."
     if event["raw"]:
@@ -222,7 +223,8 @@ def _decided(event: Row) -> str:
         return f"It adopted the price book {effect['name']}."
     if event["kind"] == "rerate":
         return f"It re-rated what {effect['caused_by']} reached back to: {effect['calls']:,} calls looked at."
-    return f"It says {fields(event['effect'])}."
+    rule = f" By {OF_EVENTS[event['kind']]}." if event["kind"] in OF_EVENTS else ""
+    return f"It says {fields(event['effect'])}.{rule}"
 
 
 def _crossing(con: duckdb.DuckDBPyConnection, event: Row) -> Iterator[str]:

@@ -21,6 +21,7 @@ import fentan
 from ledger.query import connect
 from rating import commands
 from rating.business import KINDS
+from rating.life_table import LIFE
 from rating.reasons import Reason
 from reports.questions import example_of, standard_questions
 from tests.console_blocks import Shell, make_town, run_page
@@ -86,6 +87,29 @@ def reasons() -> str:
         for reason in Reason
     ]
     return "\n".join(["| code | says | what to do | can `fentan retry` help? |", "|---|---|---|---|", *rows])
+
+
+def life() -> str:
+    """The states of a number and what leads from one to another, drawn and as a table, from the code's own table."""
+    drawn: dict[tuple[str, str], list[str]] = {}
+    for step in LIFE:
+        for start in step.starts if step.to else ():
+            if start != step.to:
+                drawn.setdefault((start, step.to), []).append(step.by)
+    arrows = [f"    {start} --> {to}: {', '.join(by)}" for (start, to), by in drawn.items()]
+    rows = [
+        f"| {', '.join(f'`{start}`' for start in step.starts)} | {_spelt(step.by)} | {f'`{step.to}`' if step.to else 'the same'} "
+        f"| {step.needs or '–'} |"
+        for step in LIFE
+    ]
+    head = ["| from | by | to | needs |", "|---|---|---|---|"]
+    drawing = ["```mermaid", "stateDiagram-v2", "    [*] --> free: add_number", *arrows, "```"]
+    return "\n".join([*drawing, "", *head, *rows])
+
+
+def _spelt(by: str) -> str:
+    kind, _, more = by.partition(" ")
+    return f"`{kind}`{f' {more}' if more else ''}" if kind in KINDS else by
 
 
 def views() -> str:
@@ -167,6 +191,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "reasons": reasons,
     "views": views,
     "options": options,
+    "life": life,
 }
 
 

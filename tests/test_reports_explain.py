@@ -238,7 +238,8 @@ def test_a_refused_command_says_why_and_what_to_do(con: duckdb.DuckDBPyConnectio
     """R-MIN-2."""
     text = told(con, "lower")
     assert (
-        "Refused: MINIMUM_LOWERED, a minimum can only be raised. The minimum of 4001170392 is 66.67" in text
+        "Refused: MINIMUM_LOWERED, a minimum can only be raised (R-MIN-2, R-MIN-4, R-MIN-5). The minimum of 4001170392 is 66.67"
+        in text
     )
     assert "What to do: ask for at least the present minimum." in text
 

@@ -16,6 +16,7 @@ accounts AS (
     SELECT 'provider/' || split_part(account, '/', 2) AS account, CAST(sum(amount) AS DECIMAL(18, 4)) AS balance
     FROM provider_legs
     GROUP BY ALL
+    HAVING account <> 'provider/platform' -- the platform owes itself nothing
 )
 SELECT
     account,

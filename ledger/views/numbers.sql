@@ -33,7 +33,8 @@ in_force AS (
         max({'from_at': from_at, 'seq': seq, 'place': place, 'rate': rate, 'increment_s': increment_s})
             FILTER (WHERE facet = 'rate') AS price,
         max({'from_at': from_at, 'seq': seq, 'place': place, 'minimum': minimum})
-            FILTER (WHERE facet = 'minimum') AS least
+            FILTER (WHERE facet = 'minimum') AS least,
+        max({'from_at': from_at, 'seq': seq, 'place': place, 'value': value}) FILTER (WHERE facet = 'tag') AS tag
     FROM changes
     WHERE from_at <= ledger_now() OR facet = 'class'
     GROUP BY service_number
@@ -58,7 +59,8 @@ SELECT
     CASE WHEN contracted THEN least.minimum END AS minimum,
     CASE WHEN contracted THEN price.increment_s END AS increment_s,
     state_since,
-    CASE WHEN state = 'held' THEN life.until_at END AS held_until
+    CASE WHEN state = 'held' THEN life.until_at END AS held_until,
+    contracted AND tag.value IS NOT NULL AS restricted
 FROM alive
 WHERE class IS NOT NULL;
 
@@ -74,3 +76,4 @@ COMMENT ON COLUMN numbers.minimum IS 'The least it is charged for calls in a mon
 COMMENT ON COLUMN numbers.increment_s IS 'What a call''s duration is rounded up to, in seconds.';
 COMMENT ON COLUMN numbers.state_since IS 'Since when it is in this state.';
 COMMENT ON COLUMN numbers.held_until IS 'When a hold ends by itself; null unless it is held.';
+COMMENT ON COLUMN numbers.restricted IS 'True if the deadline of a re-verification was missed (R-NUM-3).';
