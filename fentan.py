@@ -35,6 +35,7 @@ from ledger.session import (
     until_interrupted,
 )
 from reports import command_line as asking
+from reports import month_end_command_line as month_end
 from streams import command_line as streaming
 from streams import live_command_line as live
 
@@ -113,7 +114,7 @@ def main(ctx: click.Context, home: Path, now: datetime | None) -> None:
     ctx.obj = Session(home, now)
 
 
-for command in (*asking.COMMANDS, *live.COMMANDS, *streaming.COMMANDS):
+for command in (*asking.COMMANDS, *month_end.COMMANDS, *live.COMMANDS, *streaming.COMMANDS):
     main.add_command(command)
 
 

@@ -1,0 +1,106 @@
+"""The commands of a month's end: comparing with what others say. `fentan.py` puts them on the command line."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ledger.session import DONE, FILE, FINDINGS, MONTH, Session, format_option, print_table, say, session_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_SHOWN = 20
+
+
+@click.group()
+def reconcile() -> None:
+    """Compares the ledger with what others say."""
+
+
+@reconcile.command()
+@click.argument("file", type=FILE)
+@click.argument("month", type=MONTH)
+@click.option(
+    "--tolerance", default=5, help="Seconds that two clocks may differ.", type=click.IntRange(0, 3600)
+)
+@click.option(
+    "--duration-tolerance", default=1, help="Seconds that durations may differ.", type=click.IntRange(0, 3600)
+)
+@format_option
+@session_of
+def carrier(
+    session: Session, file: Path, month: str, tolerance: int, duration_tolerance: int, form: str
+) -> None:
+    """A carrier's list of calls against ours, call by call.
+
+    FILE is CSV with the columns service_number, start_at, duration_s and, if the carrier tells, caller_number and
+    amount; Chinese headings are known too. Exit 1 if something differs.
+    """
+    from reports.explain_words import counted
+    from reports.reconcile_carrier import reconcile_carrier
+
+    found = reconcile_carrier(
+        session.home,
+        file,
+        month,
+        session.clock(),
+        tolerance_s=tolerance,
+        duration_tolerance_s=duration_tolerance,
+    )
+    left_out = f" ({found.other_months:,} of other months)" if found.other_months else ""
+    _tell(
+        found.differences,
+        form,
+        f"{counted(found.lines, 'line')} of theirs{left_out}, {counted(found.calls, 'call')} of ours: "
+        f"{counted(found.pairs, 'pair')}.",
+        "worth_yuan",
+    )
+
+
+@reconcile.command()
+@click.argument("file", type=FILE)
+@format_option
+@session_of
+def bank(session: Session, file: Path, form: str) -> None:
+    """A bank's list of payments against those that were booked.
+
+    FILE is CSV with the columns reference and amount (below zero for what left the bank) and, best, at: then only the
+    days that it covers are compared. Exit 1 if something differs.
+    """
+    from reports.explain_words import counted
+    from reports.reconcile_bank import reconcile_bank
+
+    found = reconcile_bank(session.home, file, session.clock())
+    _tell(
+        found.differences,
+        form,
+        f"{counted(found.lines, 'line')} of the bank, {counted(found.bookings, 'booking')}: {found.agreed:,} paired.",
+        "difference_yuan",
+    )
+
+
+def _tell(differences: pa.Table, form: str, summary: str, worth: str) -> None:
+    """A sentence for each kind of difference, and the rows; all of them for programs. Ends the program."""
+    if form != "table":
+        print_table(differences, form)
+    else:
+        say(summary)
+        if differences.num_rows:
+            sums = differences.group_by("finding").aggregate([("finding", "count"), (worth, "sum")])
+            for row in sums.sort_by("finding").to_pylist():
+                yuan = row[f"{worth}_sum"]
+                say(
+                    f"  {row['finding']}: {row['finding_count']:,}"
+                    + ("" if yuan is None else f", {yuan:,} yuan")
+                )
+            print_table(differences.slice(0, _SHOWN), form)
+            if differences.num_rows > _SHOWN:
+                say(f"… and {differences.num_rows - _SHOWN:,} more: --format csv has them all.")
+    sys.exit(FINDINGS if differences.num_rows else DONE)
+
+
+COMMANDS = (reconcile,)
