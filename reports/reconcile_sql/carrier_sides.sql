@@ -26,4 +26,17 @@ WHERE month BETWEEN strftime($from_at - INTERVAL 1 DAY, '%Y-%m') AND $month
     AND start_at >= $from_at - to_seconds($tolerance_s)
     AND start_at < $until_at + to_seconds($tolerance_s);
 
-CREATE TABLE pairs (line BIGINT, seq BIGINT);
+-- Most lines are alike to the last digit, and are paired in order where several are.
+CREATE TABLE pairs AS
+WITH theirs_numbered AS (
+    SELECT *, row_number() OVER (PARTITION BY service_number, start_at, caller_number, duration_s ORDER BY line) AS place
+    FROM theirs
+    WHERE caller_number IS NOT NULL AND duration_s IS NOT NULL
+),
+ours_numbered AS (
+    SELECT *, row_number() OVER (PARTITION BY service_number, start_at, caller_number, duration_s ORDER BY seq) AS place
+    FROM ours
+)
+SELECT t.line, o.seq
+FROM theirs_numbered AS t
+JOIN ours_numbered AS o USING (service_number, start_at, caller_number, duration_s, place);
