@@ -103,4 +103,26 @@ def _tell(differences: pa.Table, form: str, summary: str, worth: str) -> None:
     sys.exit(FINDINGS if differences.num_rows else DONE)
 
 
-COMMANDS = (reconcile,)
+@click.command()
+@click.argument("month", type=MONTH)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["beancount", "xlsx", "parquet"]),
+    required=True,
+    help="For which programs.",
+)
+@click.option("--out", "file", type=FILE, help="Where to; by default `exports` in the home.")
+@session_of
+def export(session: Session, month: str, form: str, file: Path | None) -> None:
+    """A closed month for other programs.
+
+    beancount has every posting, VAT in accounts of its own and balances that bean-check proves; xlsx statements, VAT and
+    the standard questions; parquet is a folder of calls, postings and statement lines.
+    """
+    from reports.exports import export as write
+
+    say(f"{month} as {form}: {write(session.home, month, form, file)}")
+
+
+COMMANDS = (reconcile, export)

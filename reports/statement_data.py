@@ -49,6 +49,7 @@ class Posted:
     customer_id: str | None
     provider_id: str | None
     reason: str | None
+    reversed_kind: str | None
 
 
 @dataclass(frozen=True)
@@ -120,9 +121,11 @@ class Month:
                 self.carried_in[effect["customer_id"]] = carried_hao
 
     def _read_postings(self) -> None:
+        self.in_order: list[Posted] = []
         self.postings: dict[str, list[Posted]] = defaultdict(list)
         for row in self._ask("postings", month=self.month):
             posted = Posted(**row)
+            self.in_order.append(posted)
             for owner in dict.fromkeys(_owner(account) for account in (posted.debit, posted.credit)):
                 if owner is not None:
                     self.postings[owner].append(posted)
@@ -153,16 +156,23 @@ class Month:
             mine = ahead[1] if ahead is not None and ahead[0] == customer_id else {}
             yield self._customer(customer_id, mine)
 
+    def summaries(self) -> Iterator[s.Statement]:
+        """All statements without their call details: customers, then providers, by id."""
+        for customer_id in self.customer_ids():
+            yield self._customer(customer_id, {})
+        yield from self.provider_statements()
+
     def _customer(self, customer_id: str, details: Mapping[str, pa.Table]) -> s.Statement:
         customer = self.customers[customer_id]
         provider = self.providers.get(customer["provider_id"])
         numbers = tuple(self._numbers(customer_id, details))
-        account = self._account(f"customer/{customer_id}", s.POTS["customer"], numbers)
+        owner = f"customer/{customer_id}"
+        account = self._account(owner, s.POTS["customer"], numbers)
         party = s.Party(customer_id, customer["name"])
         return s.Statement(
             head=self._head("C", party),
             account=account,
-            vat=self._vat(account),
+            vat=self._vat(owner, account),
             entries=tuple(self._entries(f"customer/{customer_id}")),
             days=_summed_days(self.days.get(customer_id, [])),
             part=s.CustomerPart(
@@ -271,12 +281,18 @@ class Month:
                     posted.posting_id, posted.at, posted.kind, total, posted.service_number, posted.reason
                 )
 
-    def _vat(self, account: s.Account) -> tuple[s.Vat, ...]:
+    def _vat(self, owner: str, account: s.Account) -> tuple[s.Vat, ...]:
+        """By kind of charge; what was reversed has the VAT of its kind."""
         day = self._last_day()
         gross: dict[str, int] = defaultdict(int)
         for line in account.lines:
             kind = "call" if line.kind == "late_call" else line.kind
             gross[kind] -= line.total_hao
+        for posted in self.postings.get(owner, []):
+            if posted.reversed_kind is not None:
+                gross[posted.reversed_kind] -= (
+                    _sign(posted, owner.split("/", maxsplit=1)[0]) * posted.amount_hao
+                )
         rates = {kind: self.book.vat_percent_hundredths(kind, day) for kind in gross}
         return tuple(s.Vat(kind, rates[kind], hao) for kind, hao in gross.items() if rates[kind] and hao)
 
@@ -300,7 +316,7 @@ class Month:
             yield s.Statement(
                 head=self._head("P", s.Party(provider_id, self.providers[provider_id]["name"])),
                 account=account,
-                vat=self._vat(account),
+                vat=self._vat(owner, account),
                 entries=tuple(self._entries(owner)),
                 days=_summed_days(days),
                 part=s.ProviderPart(fees, (), groups),
