@@ -24,6 +24,22 @@ GROUP BY ALL ORDER BY ALL""",
         "SELECT account, balance, since, days, stage FROM arrears ORDER BY balance",
     ),
     (
+        "What did one number go through, from stock and back?",
+        """\
+SELECT "at", kind, outcome, reason
+FROM events WHERE payload ->> '$.service_number' = (
+    SELECT payload ->> '$.service_number' FROM events WHERE kind = 'confirm_disuse' AND outcome = 'accepted' LIMIT 1)
+ORDER BY seq""",
+    ),
+    (
+        "What was disputed, fined and priced anew?",
+        """\
+SELECT 'dispute about ' || feature AS what, provider_id, outcome, amount FROM disputes
+UNION ALL SELECT 'fine for a ' || reason, provider_id, state, amount FROM fines
+UNION ALL SELECT 'calls at a rate that was recorded late', provider_id, count(*) || ' calls', sum(amount)
+FROM postings WHERE kind = 'rerating' GROUP BY provider_id""",
+    ),
+    (
         "Which records were not charged, and why?",
         """\
 SELECT reason, count(*) AS records, any_value(detail) AS example

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ledger.log import Log
 from streams import files
-from streams.spool import call_files
+from streams.watching import call_files
 
 _PARQUET = b"PAR1"
 _WHOLE = "whole"

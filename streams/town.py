@@ -121,6 +121,8 @@ class Town:
     late: CallFile
     """calls of `late_month`, delivered after its close"""
     late_month: str
+    free_number: str
+    """one of the stock that nobody holds"""
     standouts: Standouts
     tally: Tally
 
@@ -150,6 +152,7 @@ def make_town(
         months=tuple(TownMonth(name, commands[name], tuple(works.files[name])) for name in names),
         late=late,
         late_month=names[late_index],
+        free_number=people.stock[2],
         standouts=_standouts(people, names),
         tally=_tally(people, written, works),
     )

@@ -16,6 +16,7 @@ from rating import price_book
 from rating.calendar import end_of_month, start_of_month
 from streams import spool
 from streams.town import CallFile, Town, check_size, make_town
+from streams.town_cases import write_cases
 from streams.watching import CannotRead
 
 CLOSES_AFTER = timedelta(hours=3)
@@ -72,6 +73,10 @@ def run_town(home: Home, town: Town, progress: Callable[[int, int, int], None]) 
             while waiting and waiting[0].arrives_at <= one.arrives_at:
                 take(waiting.pop())
             take(one)
+        if month is town.months[-1]:
+            cases = town.folder / f"cases-{month.month}.jsonl"
+            write_cases(home, month.month, town.free_number, cases)
+            spool.submit_file(home, cases, _at(end_of_month(month.month)), heard)
         close(home, month.month, end_of_month(month.month) + CLOSES_AFTER)
     for one in waiting:
         take(one)

@@ -242,7 +242,7 @@ def test_every_rule_about_events_finds_the_row_that_breaks_it(ledger: Path) -> N
         (Event("e2", "receive_payment", AT, {}, (post("payment", cash, "nobody", 5),)), "R-INV-2", "goes from customer/C1/cash to nobody"),
         (Event("e3", "reverse_posting", AT, {}, (post("reversal", cash, "platform/bank", 5, reverses=paid),)), "R-INV-3", f"posting {first + 3}-1 reverses {paid}, which moved 100.0000, not 0.0005"),
         (Event("e4", "reverse_posting", AT, {}, (post("reversal", cash, "platform/bank", 5, reverses="7777-1"),)), "R-INV-3", "reverses 7777-1, which is not there"),
-        (Event("e5", "rerate", AT, {"rerated": []}, (post("rerating", usage, minimum, 5, reverses="call/zz"),)), "R-INV-3", "re-rates call/zz, which was not charged to this customer"),
+        (Event("e5", "rerate", AT, {"rerated": []}, (post("rerating", usage, minimum, 5, reverses="call/zz"),)), "R-INV-3", "re-rates call/zz, which is no call to this number"),
         (Event("undo", "tick", AT), "", ""),
         (Event("undo", "tick", AT), "", ""),
         (Event("e8", "adjust_minimum", AT, {}, (post("minimum_top_up", usage, minimum, 7, reason="top-up of 2026-09"),)), "R-MIN-7", f"{NUMBER} in 2026-09 (customer C1) was topped up by"),

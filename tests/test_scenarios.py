@@ -15,7 +15,7 @@ from tests.scenario import FOLDER, Scenario, aligned, read_all
 from tests.scenario_then import play
 
 SCENARIOS = read_all()
-PROVED = {"disputes", "penalties", "suspensions"}
+PROVED = {"disputes", "past", "penalties", "suspensions"}
 """Files whose ledgers are verified and replayed as well (R-INV-1 … R-INV-5)."""
 
 
