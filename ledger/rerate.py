@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ledger import scan
 from ledger.faults import LedgerFault
+from ledger.garbage import uncollected
 from ledger.home import Home
 from ledger.log import LostRace
 from ledger.rows import EventRows
@@ -14,6 +17,7 @@ from rating import business, rerating
 from rating.accounts import Event
 from rating.calendar import month_of
 from rating.calls import rate
+from rating.columns import to_list
 from rating.money import from_decimal_array
 from rating.records import RECORD
 from rating.rerating import Rerated
@@ -51,10 +55,11 @@ def decide_rerating(home: Home, rows: EventRows) -> None:
     if cause is None:
         raise LedgerFault("No event reaches back: run `fentan verify`.")
     charged = _charged(home, cause)
-    calls = _differing(home, charged)
-    keys = rerating.keys_of(state, cause, calls)
-    before = scan.usage_before(home.calls, state, keys, state.calls_seq)
-    event = rerating.rerate(state, cause, charged.num_rows, calls, before)
+    with uncollected():
+        found = rerating.differences(state, _differing(home, charged))
+        keys = rerating.keys_of(state, cause, found)
+        before = scan.usage_before(home.calls, state, keys, state.calls_seq)
+        event = rerating.rerate(state, cause, charged.num_rows, found, before)
     business.decided(state, event)
     rows.add(event, state.calls_seq, cause.at)
     for alert in business.consequences(state, event):
@@ -102,11 +107,10 @@ def _charged(home: Home, cause: Event) -> pa.Table:
     )
 
 
-def _differing(home: Home, charged: pa.Table) -> list[Rerated]:
+def _differing(home: Home, charged: pa.Table) -> Iterator[Rerated]:
     """The calls that the catalogue charges otherwise now; each keeps the arrival that it was rated with."""
-    found: list[Rerated] = []
     if not charged.num_rows:
-        return found
+        return
     for arrival in pc.unique(charged.column("received_at")).to_pylist():
         received = pa.scalar(arrival, charged.column("received_at").type)
         part = charged.filter(pc.equal(charged.column("received_at"), received))
@@ -119,13 +123,12 @@ def _differing(home: Home, charged: pa.Table) -> list[Rerated]:
         )
         other = pc.invert(pc.fill_null(same, False))  # noqa: FBT003 - Arrow's own signature
         part, fees, payers = (column.filter(other) for column in (part, fees, payers))
-        columns = [
-            part.column(name).to_pylist() for name in ("call_id", "service_number", "customer_id", "month")
-        ]
+        columns = (
+            to_list(part.column(name)) for name in ("call_id", "service_number", "customer_id", "month")
+        )
         so_far = from_decimal_array(part.column("charged")).tolist()
         now = from_decimal_array(fees.combine_chunks()).tolist()
-        found += map(Rerated, *columns, so_far, payers.to_pylist(), now)
-    return found
+        yield from map(Rerated, *columns, so_far, to_list(payers), now)
 
 
 def _as_records(rows: pa.Table) -> pa.Table:

@@ -107,8 +107,8 @@ def fields_of(kind: str) -> Mapping[str, Field] | None:
 def fold(state: State, event: Event) -> None:
     """Folds one row of `events` in, whatever its outcome: the next row has the next seq."""
     if event.outcome == "accepted":
-        for posting in event.postings:
-            state.post(posting)
+        if event.postings:
+            state.post(event.postings)
         own = _OWN.get(event.kind)
         mutate = own if own is not None else KINDS[event.kind].mutate
         mutate(state, event)
@@ -177,9 +177,13 @@ def close_month(state: State, month: str, at: datetime, usage_of: closing.UsageO
 
 
 def decided(state: State, event: Event) -> None:
-    """Folds a new event in and makes its postings known to the commands after it."""
-    for index, posting in enumerate(event.postings, start=1):
-        state.gathered[f"{state.events_seq}-{index}"] = posting
+    """Folds a new event in and makes its postings known to the commands after it.
+
+    Not those of a re-rating: it is committed before any other command is decided.
+    """
+    if event.kind != "rerate":
+        for index, posting in enumerate(event.postings, start=1):
+            state.gathered[f"{state.events_seq}-{index}"] = posting
     fold(state, event)
 
 
@@ -187,10 +191,11 @@ def consequences(state: State, event: Event) -> Iterator[Event]:
     """The alerts that an event's postings cause, folded in one by one."""
     if event.outcome != "accepted":
         return
+    pairs = dict.fromkeys((posting.debit, posting.credit) for posting in event.postings)
     touched = dict.fromkeys(
         account[: account.index("/", account.index("/") + 1)]
-        for posting in event.postings
-        for account in (posting.debit, posting.credit)
+        for pair in pairs
+        for account in pair
         if not account.startswith("platform/")
     )
     for account in touched:

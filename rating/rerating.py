@@ -8,7 +8,7 @@ adjusted in the open one, and their top-ups with them.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
@@ -56,18 +56,61 @@ def reach(cause: Event) -> dict[str, datetime]:
     return found
 
 
-def rerate(
-    state: State, cause: Event, looked_at: int, calls: Sequence[Rerated], usage_before: Mapping[Key, int]
-) -> Event:
-    """The event with the postings for each call whose charge differs, and for the top-ups of closed months.
+class Differences(NamedTuple):
+    """The postings for the calls whose charge differs, and by how much each month's calls cost more or less."""
 
-    `looked_at` is how many calls the cause reached, `usage_before` holds (number, customer, month) -> hao for the
-    closed months that `keys_of` names.
-    """
+    postings: list[Posting]
+    moved: dict[Key, int]
+
+
+def differences(state: State, calls: Iterable[Rerated]) -> Differences:
+    """One posting for the same payer; for another one what takes the charge back, and the new charge."""
     postings: list[Posting] = []
-    for call in calls:
-        postings += _differences(state, call)
-    moved, recalled = _moved(calls), _recalled(state, cause)
+    moved: dict[Key, int] = defaultdict(int)
+    frames: dict[tuple[str, str], tuple[str, str, str, str]] = {}
+    new, add = tuple.__new__, postings.append  # a million calls may differ: no layer between
+    for call_id, number, customer_id, month, charged_hao, payer_id, fee_hao in calls:
+        charges: tuple[tuple[str, int], ...]
+        if payer_id == customer_id:
+            charges = ((customer_id, fee_hao - charged_hao),)
+        elif payer_id is None:
+            charges = ((customer_id, -charged_hao),)
+        else:
+            charges = ((customer_id, -charged_hao), (payer_id, fee_hao))
+        for who, delta_hao in charges:
+            if not delta_hao:
+                continue
+            frame = frames.get((who, month))
+            if frame is None:
+                frame = frames[who, month] = _frame(state, who, month)
+            usage, billed, provider_id, reason = frame
+            debit, credit = (usage, REVENUE_CALLS) if delta_hao > 0 else (REVENUE_CALLS, usage)
+            add(new(Posting, ("rerating", billed, debit, credit, abs(delta_hao), number, who, provider_id,
+                              f"call/{call_id}", reason)))  # fmt: skip
+            moved[number, who, month] += delta_hao
+    return Differences(postings, {key: hao for key, hao in moved.items() if hao})
+
+
+def _frame(state: State, customer_id: str, month: str) -> tuple[str, str, str, str]:
+    """What the postings of a customer's calls of a month have in common: usage, month billed to, provider, reason."""
+    provider_id = state.customers[customer_id].provider_id
+    return accounts.usage(customer_id), state.billed_month(month), provider_id, f"call of {month}"
+
+
+def keys_of(state: State, cause: Event, found: Differences) -> set[Key]:
+    """Whose usage of which month `rerate` needs."""
+    return {*found.moved, *_recalled(state, cause)}
+
+
+def rerate(
+    state: State, cause: Event, looked_at: int, found: Differences, usage_before: Mapping[Key, int]
+) -> Event:
+    """The event with the differences of the calls, and with the top-ups of closed months made up for.
+
+    `looked_at` is how many calls the cause reached, `usage_before` holds (number, customer, month) -> hao of what
+    `keys_of` names.
+    """
+    postings, moved, recalled = found.postings, found.moved, _recalled(state, cause)
     for key in sorted(moved.keys() | recalled.keys()):
         before = usage_before.get(key, 0)
         adjusted = _adjusted(state, key, before, before + moved.get(key, 0), recalled.get(key))
@@ -79,21 +122,6 @@ def rerate(
         "minimums": [[*key, yuan_text(_raised_by(state, key, hao))] for key, hao in sorted(recalled.items())],
     }
     return Event(f"rerate/{cause.command_id}", "rerate", cause.at, effect, tuple(postings))
-
-
-def keys_of(state: State, cause: Event, calls: Sequence[Rerated]) -> set[Key]:
-    """Whose usage of which month `rerate` needs."""
-    return {*_moved(calls), *_recalled(state, cause)}
-
-
-def _moved(calls: Sequence[Rerated]) -> dict[Key, int]:
-    """By how much each month's calls cost more, or less."""
-    moved: dict[Key, int] = defaultdict(int)
-    for call in calls:
-        moved[call.service_number, call.customer_id, call.month] -= call.charged_hao
-        if call.payer_id is not None:
-            moved[call.service_number, call.payer_id, call.month] += call.fee_hao
-    return {key: hao for key, hao in moved.items() if hao}
 
 
 def _recalled(state: State, cause: Event) -> dict[Key, int]:
@@ -125,33 +153,6 @@ def _raised_by(state: State, key: Key, charged_hao: int) -> int:
     service_number, customer_id, month = key
     contract = minimums.contract_of(state.numbers[service_number], customer_id, month)
     return (minimums.charged_minimum(contract, month).minimum_hao if contract else 0) - charged_hao
-
-
-def _differences(state: State, call: Rerated) -> list[Posting]:
-    """One posting for the same payer; for another one what takes the charge back, and the new charge."""
-    if call.payer_id == call.customer_id:
-        return [_posting(state, call, call.customer_id, call.fee_hao - call.charged_hao)]
-    back = [_posting(state, call, call.customer_id, -call.charged_hao)] if call.charged_hao else []
-    if call.payer_id is None or call.fee_hao == 0:
-        return back
-    return [*back, _posting(state, call, call.payer_id, call.fee_hao)]
-
-
-def _posting(state: State, call: Rerated, customer_id: str, delta_hao: int) -> Posting:
-    usage = accounts.usage(customer_id)
-    more = delta_hao > 0
-    return Posting(
-        "rerating",
-        state.billed_month(call.month),
-        usage if more else REVENUE_CALLS,
-        REVENUE_CALLS if more else usage,
-        abs(delta_hao),
-        call.service_number,
-        customer_id,
-        state.customers[customer_id].provider_id,
-        reverses=f"call/{call.call_id}",
-        reason=f"call of {call.month}",
-    )
 
 
 def rerated(state: State, event: Event) -> None:

@@ -7,7 +7,7 @@ whose commit lost the race is taken back in time proportional to what it touched
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
@@ -236,10 +236,19 @@ class State:
 
     # money
 
-    def post(self, posting: Posting) -> None:
-        """Moves a posting's amount."""
-        self.move(posting.debit, -posting.amount_hao, posting.month)
-        self.move(posting.credit, posting.amount_hao, posting.month)
+    def post(self, postings: Sequence[Posting]) -> None:
+        """Moves the postings' amounts; a re-rating may have a million, between few accounts."""
+        if len(postings) == 1:
+            (one,) = postings
+            self.move(one.debit, -one.amount_hao, one.month)
+            self.move(one.credit, one.amount_hao, one.month)
+            return
+        moved: dict[tuple[str, str], int] = {}
+        for _, month, debit, credit, amount_hao, *_ in postings:
+            moved[debit, month] = moved.get((debit, month), 0) - amount_hao
+            moved[credit, month] = moved.get((credit, month), 0) + amount_hao
+        for (account, month), delta_hao in moved.items():
+            self.move(account, delta_hao, month)
 
     def move(self, account: str, delta_hao: int, month: str) -> None:
         """Adds to a leaf; a customer's usage is kept by the month that it is billed to."""

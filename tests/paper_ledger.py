@@ -203,12 +203,8 @@ class PaperLedger:
                 call for call in self.calls
                 if call.spent.service_number in reach and call.start >= reach[call.spent.service_number]
             ]  # fmt: skip
-            priced = [self._repriced(call) for call in touched]
-            calls = [
-                one for one in priced
-                if one.fee_hao != one.charged_hao or (one.fee_hao and one.payer_id != one.customer_id)
-            ]  # fmt: skip
-            event = rerating.rerate(self.state, cause, len(touched), calls, self.usage())
+            found = rerating.differences(self.state, [self._repriced(call) for call in touched])
+            event = rerating.rerate(self.state, cause, len(touched), found, self.usage())
             business.decided(self.state, event)
             self.note(event)
             self.note(*business.consequences(self.state, event))
