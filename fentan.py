@@ -69,13 +69,15 @@ class Fentan(click.Group):
         except Exception as error:
             if os.environ.get("FENTAN_DEBUG"):
                 raise
+            from rating.masking import masked
+
             sentence, code = _explained(error)
-            err.print(sentence, style="red", markup=False)
+            err.print(masked(sentence), style="red", markup=False)
             ctx.exit(code)
 
 
 def _explained(error: Exception) -> tuple[str, int]:
-    from ledger.faults import BadRequest, LedgerFault
+    from ledger.faults import BadRequest, LedgerFault, is_full
     from ledger.home import NoHome
     from ledger.query import QueryFailed, QueryRefused
     from rating.accounts import Refused
@@ -93,6 +95,10 @@ def _explained(error: Exception) -> tuple[str, int]:
         return str(error), USAGE
     if isinstance(error, LedgerFault):
         return str(error), ENVIRONMENT
+    if is_full(error):
+        where = f" with {error.filename}" if error.filename else ""
+        sentence = f"There is no space left on the disk{where}: free some and run the same command again; "
+        return f"{sentence}what was committed stays, and it goes on from there.", ENVIRONMENT
     if isinstance(error, OSError):
         return (
             f"{error.filename or 'The system'}: {error.strerror or error}. Mend that and run the command again.",
@@ -227,7 +233,7 @@ def ingest(session: Session, file: Path, format_name: str, follow: bool, strict:
     """Takes call records into the ledger, each exactly once.
 
     FILE is a file, a folder of files, or `-` for standard input. Naming a file twice adds nothing twice: it is known
-    by its content. A file that grew goes on where it ended.
+    by its content. A file that grew goes on where it ended. Exit 1 if a file of the folder could not be read.
     """
     from reports.said import said_of_calls
     from streams import spool
@@ -238,12 +244,14 @@ def ingest(session: Session, file: Path, format_name: str, follow: bool, strict:
             if str(file) == "-":
                 taken = spool.ingest_stdin(home, format_name, session.clock, done)
             elif follow:
-                taken = spool.follow(home, file, format_name, session.clock, until_interrupted(), done)
+                taken = spool.follow(
+                    home, file, format_name, session.clock, until_interrupted(), done, live.complain
+                )
             else:
-                taken = spool.ingest(home, file, format_name, session.clock, done)
+                taken = spool.ingest(home, file, format_name, session.clock, done, live.complain)
         home.keep_snapshot()
     say(*said_of_calls(taken.files, taken.known_files, taken.counts))
-    sys.exit(FINDINGS if strict and taken.counts["rejected"] else DONE)
+    sys.exit(FINDINGS if taken.unread or (strict and taken.counts["rejected"]) else DONE)
 
 
 @main.command()

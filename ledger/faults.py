@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,9 +21,15 @@ class LedgerFault(Exception):
     """The ledger cannot be trusted or written as it is; one sentence says why and what to do (exit 4)."""
 
 
+def is_full(error: BaseException) -> TypeGuard[OSError]:
+    """Whether the disk, or somebody's share of it, has no space left (F-18)."""
+    full = getattr(error, "errno", None) in {errno.ENOSPC, errno.EDQUOT} or "No space left" in str(error)
+    return full and isinstance(error, OSError)
+
+
 def unwritten(folder: Path, error: BaseException) -> LedgerFault:
     """F-18: a sentence for a disk that is full or fails."""
-    if getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error):
+    if is_full(error) or "No space left" in str(error):
         return LedgerFault(
             f"The disk with {folder} is full: free some space and run the same command again; "
             "nothing of this batch was committed."

@@ -22,6 +22,7 @@ from ledger.session import (
     session_of,
     until_interrupted,
 )
+from rating.masking import masked
 
 if TYPE_CHECKING:
     from streams.webhooks import Webhook
@@ -60,8 +61,8 @@ def delivering(session: Session) -> AbstractContextManager[None]:
 
 
 def complain(sentence: str) -> None:
-    """A sentence about delivery, on stderr."""
-    err.print(sentence, markup=False)
+    """A sentence about what does not stop the work, on stderr; phone numbers in it are masked (F-27)."""
+    err.print(masked(sentence), markup=False)
 
 
 @webhooks.command()

@@ -38,6 +38,10 @@ def no_progress(_done: int, _size: int, _records: int) -> None:
     """For callers without a terminal."""
 
 
+def no_sentence(_sentence: str) -> None:
+    """For callers who look at `Taken.unread` afterwards."""
+
+
 @dataclass
 class Taken:
     """What one run took in: files, and rows by outcome and reason."""
@@ -48,22 +52,38 @@ class Taken:
     """a sentence for each file that could not be read at all"""
     counts: Counter[str] = field(default_factory=Counter)
 
+    def could_not_read(self, path: Path, fault: Exception, heard: Callable[[str], None]) -> None:
+        """Notes it and says so."""
+        sentence = str(fault) if isinstance(fault, CannotRead) else f"{path}: {fault}"
+        self.unread.append(sentence)
+        heard(sentence)
+
     @property
     def records(self) -> int:
         return sum(self.counts[outcome] for outcome in ("rated", "duplicate", "rejected"))
 
 
-def ingest(home: Home, path: Path, format_name: str, clock: Clock, progress: Progress = no_progress) -> Taken:
-    """Takes in a file, or every file of a folder, to its end."""
+def ingest(
+    home: Home, path: Path, format_name: str, clock: Clock, progress: Progress = no_progress,
+    heard: Callable[[str], None] = no_sentence,
+) -> Taken:  # fmt: skip
+    """Takes in a file, or every file of a folder, to its end; `heard` gets a sentence for each it could not read."""
     taken = Taken()
+    _check_format(format_name)
     for one in call_files(path):
         try:
             _ingest_file(home, one, format_name, clock, taken, progress, complete=True)
-        except FormatError as fault:
+        except (FormatError, CannotRead) as fault:
             if one == path:
                 raise
-            taken.unread.append(f"{one}: {fault}")  # the folder's other files are read all the same
+            taken.could_not_read(one, fault, heard)  # the folder's other files are read all the same
     return taken
+
+
+def _check_format(format_name: str) -> None:
+    """FormatError for a format that fits no file at all."""
+    if format_name != "auto":
+        load_format(format_name)
 
 
 def ingest_stdin(home: Home, format_name: str, clock: Clock, progress: Progress = no_progress) -> Taken:
@@ -88,8 +108,9 @@ def _ingest_file(
     progress: Progress,
     *,
     complete: bool,
+    places: files.Places | None = None,
 ) -> int:
-    """Returns the offset that was reached."""
+    """Returns the offset that was reached; `places` remembers it for the next look at a file that grows."""
     try:
         size = path.stat().st_size
         stream = path.open("rb")
@@ -100,9 +121,11 @@ def _ingest_file(
         return 0
     with stream:
         fmt = load_format(format_name, stream.read(HEAD_BYTES))
-        place = files.find(home.calls, stream, size, whole=fmt.kind == "parquet")
+        whole = fmt.kind == "parquet"
+        known = None if complete or whole or places is None else places.known(home.calls, path, stream, size)
+        place = known or files.find(home.calls, stream, size, whole=whole)
         file_id, end, before = place.file_id, place.offset, taken.records
-        digest = None if fmt.kind == "parquet" else place.digest
+        digest = None if whole else place.digest
         for chunk in _ahead(read_chunks(stream, fmt, start=place.offset, complete=complete, digest=digest)):
             end = chunk.end
             if not chunk.records.num_rows:
@@ -111,6 +134,8 @@ def _ingest_file(
             file_id = file_id or chunk.digest
             taken.counts += charge(home, chunk.records, path.name, clock(), at)
             progress(chunk.end, size, taken.records)
+        if places is not None and digest is not None:
+            places.keep(path, stream, files.Place(file_id, end, digest))
     taken.files += 1
     taken.known_files += taken.records == before and place.file_id is not None
     return end
@@ -127,22 +152,24 @@ def _ahead(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
 
 def follow(
     home: Home, path: Path, format_name: str, clock: Clock, stop: Callable[[], bool],
-    progress: Progress = no_progress, poll_s: float = 0.2,
+    progress: Progress = no_progress, heard: Callable[[str], None] = no_sentence, poll_s: float = 0.2,
 ) -> Taken:  # fmt: skip
     """Takes in what appears in a folder, or is appended to a file, until `stop` says so.
 
     A growing file is read up to its last whole line; once it has stood still for OPEN_S seconds, what is left
-    of it is taken too.
+    of it is taken too. `heard` gets a sentence for each file that could not be read by then.
     """
-    taken = Taken()
+    taken, places = Taken(), files.Places()
+    _check_format(format_name)
     watch = Watch(path)
     while not stop():
         home.see()
         for one, complete in watch.changed():
             try:
-                _ingest_file(home, one, format_name, clock, taken, progress, complete=complete)
-            except FormatError as fault:
-                taken.unread.append(f"{one}: {fault}")
+                _ingest_file(home, one, format_name, clock, taken, progress, complete=complete, places=places)
+            except (FormatError, CannotRead) as fault:
+                if complete:  # the first rows of a file that grows may tell too little
+                    taken.could_not_read(one, fault, heard)
         if not stop():
             time.sleep(poll_s)
     return taken

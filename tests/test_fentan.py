@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import fentan as program
 from tests.ledgers import a_call, a_home, calls, commands
 
 ROOT = Path(__file__).parent.parent
@@ -217,3 +219,31 @@ def test_alerts_are_shown_live_while_another_process_ingests(tmp_path: Path, num
 def test_a_seq_that_is_not_there_yet_is_bad_usage(home: Path) -> None:
     done = fentan(home, "alerts", "--follow", "--since", "9999")
     assert (done.returncode, "end before seq 9999" in done.stderr) == (2, True)
+
+
+def test_a_folder_with_a_file_that_cannot_be_read_exits_1_and_names_it(home: Path, tmp_path: Path) -> None:
+    """R-INV-1, F-27: a phone number in its name is masked."""
+    (tmp_path / "13812345678.bin").write_bytes(b"\0\1 no records\n")
+    done = fentan(home, *NOW, "ingest", str(tmp_path))
+    assert done.returncode == 1
+    assert "138****5678.bin: The file's format cannot be told" in done.stderr.replace("\n", " ")
+
+
+def test_a_full_disk_is_one_sentence_wherever_it_shows() -> None:
+    """F-18: also where a cache or a library meets it, not only the tables."""
+    for error in (
+        OSError(errno.ENOSPC, "No space left on device", "cache/x"),
+        OSError("[errno 28] No space left on device"),
+    ):
+        sentence, code = program._explained(error)
+        assert code == 4
+        assert sentence.startswith("There is no space left on the disk")
+        assert "run the same command again" in sentence
+
+
+def test_what_an_error_says_is_masked(home: Path) -> None:
+    """F-27: stderr goes into logs."""
+    done = fentan(home, *NOW, "statements", "2026-08", "--customer", "13812345678")
+    assert done.returncode == 3
+    assert "138****5678" in done.stderr
+    assert "13812345678" not in done.stderr

@@ -11,7 +11,8 @@ import pytest
 
 from ledger.home import Home
 from ledger.submit import Answer
-from streams import spool, watching
+from streams import files, spool, watching
+from streams.decode import FormatError
 from streams.watching import CannotRead
 from tests.ledgers import ARRIVED, a_call, a_home, calls, commands
 
@@ -132,3 +133,49 @@ def test_a_followed_folder_takes_new_files_and_what_is_appended(
     writer.join()
     assert (taken.counts["rated"], taken.counts["rejected"]) == (8, 0)
     assert _rated(home) == 8
+
+
+def test_a_file_of_a_folder_that_cannot_be_read_is_said_and_the_others_are_read(tmp_path: Path) -> None:
+    """R-INV-1: nothing is passed over in silence."""
+    home, folder, said = a_home(tmp_path / "home"), tmp_path / "spool", list[str]()
+    folder.mkdir()
+    (folder / "a.bin").write_bytes(b"\0\1 no records\n")
+    (folder / "b.jsonl").write_bytes(calls(0, 5))
+    taken = spool.ingest(home, folder, "auto", _now, heard=said.append)
+    assert (taken.counts["rated"], taken.unread) == (5, said)
+    assert [sentence.split(": ")[0] for sentence in said] == [str(folder / "a.bin")]
+
+
+def test_following_with_a_format_that_is_none_ends_at_once(tmp_path: Path) -> None:
+    home = a_home(tmp_path / "home")
+    with pytest.raises(FormatError, match='no format "nosuch"'):
+        spool.follow(home, tmp_path, "nosuch", _now, lambda: False)
+
+
+def test_a_followed_file_is_not_digested_anew_at_each_look(tmp_path: Path) -> None:
+    """F-10: only its ends are compared, until it is rewritten: then all of it is, and its old calls are met."""
+    home, file, places = a_home(tmp_path / "home"), tmp_path / "a.jsonl", files.Places()
+
+    def look() -> files.Place | None:
+        with file.open("rb") as stream:
+            known = places.known(home.calls, file, stream, file.stat().st_size)
+            found = files.find(home.calls, stream, file.stat().st_size)
+            places.keep(file, stream, found)
+        assert known is None or (known.file_id, known.offset, known.digest.hex()) == (
+            found.file_id, found.offset, found.digest.hex())  # fmt: skip
+        return known
+
+    file.write_bytes(calls(0, 1000))
+    spool.ingest(home, file, "jsonl", _now)
+    assert look() is None
+    with file.open("ab") as more:
+        more.write(calls(1000, 1100))
+    assert look() is not None
+    spool.ingest(home, file, "jsonl", _now)
+    assert look() is None  # the ledger has more of it than was kept
+    assert look() is not None
+    with file.open("r+b") as rewritten:
+        rewritten.write(a_call(5000))
+    assert look() is None
+    file.write_bytes(calls(0, 1))
+    assert look() is None
