@@ -57,7 +57,7 @@ def test_ingest_delivers_while_it_follows(tmp_path: Path) -> None:
             three_alerts(tmp_path)
             receiver.wait_for(3)
             process.send_signal(signal.SIGTERM)
-            said, complaints = process.communicate(timeout=20)
+            said, complaints = process.communicate(timeout=90)
             assert process.returncode == 0, complaints
     assert receiver.ids() == ALERTS
     assert receiver.forged == []
@@ -72,21 +72,21 @@ def test_a_receiver_that_misbehaves_does_not_hold_up_the_ingest(tmp_path: Path, 
     home = a_home(tmp_path / "home")
     path = three_alerts(tmp_path)
     with Receiver(lambda _: fault) as receiver:
-        configure(tmp_path / "home", receiver.url, begin="start", timeout_s=60)
+        configure(tmp_path / "home", receiver.url, begin="start", timeout_s=120)
         with running(tmp_path / "home", "ingest", str(path.parent), "--follow") as process:
             receiver.wait_for(1)
             with path.open("ab") as file:
                 file.write(a_call(9))
-            until = time.monotonic() + 10
+            until = time.monotonic() + 60
             while home.calls.next_seq < 4:
                 assert time.monotonic() < until
                 time.sleep(0.05)
                 home.calls.refresh()
             began_s = time.monotonic()
             process.send_signal(signal.SIGTERM)
-            process.communicate(timeout=20)
+            process.communicate(timeout=90)
             assert process.returncode == 0
-            assert time.monotonic() - began_s < 15
+            assert time.monotonic() - began_s < 60
     rows = json.loads(fentan(tmp_path / "home", "webhooks", "status", "--format", "json").stdout)
     assert [(row["delivered"], row["waiting"]) for row in rows] == [(0, 3)]
 
@@ -108,7 +108,7 @@ def test_nothing_is_missed_and_repeats_have_the_same_id_whenever_it_is_killed(tm
         for _ in ALERTS:
             with running(home, "webhooks", "deliver") as process:
                 processes.append(process)
-                assert process.wait(20) == -signal.SIGKILL
+                assert process.wait(90) == -signal.SIGKILL
         done = fentan(home, *NOW, "webhooks", "deliver", "--once")
         assert (done.returncode, done.stdout) == (0, "Everything is delivered.\n")
     assert receiver.ids() == [alert_id for alert_id in ALERTS for _ in range(2)]
@@ -156,9 +156,9 @@ def test_top_draws_a_picture_each_second_until_it_is_told_to_stop(tmp_path: Path
         assert process.stdout is not None
         assert json.loads(process.stdout.readline())["records"] == 0
         assert fentan(home, *NOW, "ingest", str(three_alerts(tmp_path))).returncode == 0
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60
         while not (figures := json.loads(process.stdout.readline()))["alerts"]:
             assert time.monotonic() < until
         process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
     assert [alert["alert_id"] for alert in reversed(figures["alerts"])] == ALERTS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -74,11 +74,15 @@ def waiting(home: Path) -> int:
         return sum(one.waiting for one in deliveries.standings())
 
 
-def nothing_waits(home: Path) -> None:
-    until = time.monotonic() + 10
-    while waiting(home):
+def until_true(happened: Callable[[], bool]) -> None:
+    until = time.monotonic() + 60
+    while not happened():
         assert time.monotonic() < until
         time.sleep(0.02)
+
+
+def nothing_waits(home: Path) -> None:
+    until_true(lambda: not waiting(home))
 
 
 def test_every_alert_arrives_signed_and_once(home: Path) -> None:
@@ -125,7 +129,8 @@ def test_what_fails_is_tried_again_under_the_same_id_until_it_is_taken(home: Pat
     """F-20: an error, a redirection, too many requests, a cut connection, no answer at all."""
     said: list[str] = []
     with Receiver(lambda _: fault if len(receiver.got) <= 2 else 200) as receiver:
-        configure(home, receiver.url, begin="start", timeout_s=1, kinds=["low_balance"])
+        patience_s = 1 if fault == Receiver.HANG else 60
+        configure(home, receiver.url, begin="start", timeout_s=patience_s, kinds=["low_balance"])
         with at_work(home, said):
             receiver.wait_for(3)
             nothing_waits(home)
@@ -164,12 +169,12 @@ def test_a_webhook_that_hangs_does_not_hold_up_another(home: Path) -> None:
     """R-ARR-3."""
     wanted = len(alert_ids(home))
     with Receiver(lambda _: Receiver.HANG) as hanging, Receiver() as quick:
-        configure(home, hanging.url, quick.url, begin="start", timeout_s=20)
+        configure(home, hanging.url, quick.url, begin="start", timeout_s=120)
         began_s = time.monotonic()
         with at_work(home):
             quick.wait_for(wanted)
             took_s = time.monotonic() - began_s
-    assert took_s < 5
+    assert took_s < 60
     assert waiting(home) == wanted
 
 
@@ -178,7 +183,7 @@ def test_nobody_listens(home: Path) -> None:
     said: list[str] = []
     configure(home, "http://127.0.0.1:9/secret-path", begin="start", kinds=["low_balance"])
     with at_work(home, said):
-        time.sleep(0.5)
+        until_true(lambda: bool(said))
     (sentence,) = said
     assert "no connection" in sentence
     assert "secret-path" not in sentence
@@ -206,7 +211,7 @@ def test_only_one_process_delivers(home: Path) -> None:
         with open_deliveries(home) as deliveries, deliveries.sole() as alone:
             assert alone
             with at_work(home, said):
-                time.sleep(0.3)
+                until_true(lambda: bool(said))
         assert receiver.got == []
         with at_work(home):
             receiver.wait_for(wanted)

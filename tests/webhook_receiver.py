@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, Self
 
 SECRET = "whsec_" + base64.b64encode(b"a secret of 24 bytes at least").decode()
-HANG_S = 30
+HANG_S = 120
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Receiver:
         """The alerts in the order in which they came, repeats included."""
         return [got.body["alert_id"] for got in self.got]
 
-    def wait_for(self, count: int, within_s: float = 20) -> None:
+    def wait_for(self, count: int, within_s: float = 90) -> None:
         """Until so many requests have come."""
         until = time.monotonic() + within_s
         while len(self.got) < count:
