@@ -1,6 +1,6 @@
 """One ledger on disk and what is folded from it: the state, the catalogue, the duplicate indexes.
 
-A writer sees, decides, and commits only if nobody committed in between (DESIGN 2): `see` catches up with what
+A writer sees, decides, and commits only if nobody committed in between (docs/design.md 2): `see` catches up with what
 others wrote, `commit_events` raises LostRace after taking the decision back. Embedded and streaming use are
 the same.
 """

@@ -1,8 +1,8 @@
 """An append-only table with compare-and-set commits: what both tables of the ledger are made of.
 
 A `Log` is one process's view of one Delta table. It numbers the rows that it appends (`seq`, dense from 0) and
-commits them together with offsets, only if the table is still at the version that it has seen (DESIGN,
-decision 2). The order of a commit, which F-16 and F-23 rest on:
+commits them together with offsets, only if the table is still at the version that it has seen
+(docs/design.md 2). The order of a commit, which F-16 and F-23 rest on:
 
     Parquet files, fsync -> the log entry, compare and set -> fsync of the entry -> the chain's line, fsync
 

@@ -1,4 +1,4 @@
-"""The outbox: alerts are rows of `events` first, and whoever tells others of them reads them here (DESIGN 7).
+"""The outbox: alerts are rows of `events` first, and whoever tells others of them reads them here (docs/design.md 7).
 
 So there is no alert about money that is not in the ledger, and a repeat, after whatever crash, has the same id.
 Who publishes (webhooks, a topic, a terminal) keeps the seq up to which it has done so.

@@ -2,7 +2,7 @@
 
 Accounts are paths, `customer/C1/cash`; everything under `customer/C1/` is what the customer has. A posting
 takes its amount from the debit account and gives it to the credit account, so all accounts sum to zero
-(R-INV-2). The kinds and their accounts are CONTRACT.md's table.
+(R-INV-2). The kinds and their accounts are in docs/sql.md.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Questions to a ledger: its views at one version, for ourselves or locked down for others (DESIGN 10)."""
+"""Questions to a ledger: its views at one version, for ourselves or locked down for others (docs/design.md 10)."""
 
 from __future__ import annotations
 

@@ -184,7 +184,7 @@ def _race(folder: Path, worker: int, commits: int) -> None:
 
 
 def test_of_racing_processes_every_accepted_commit_follows_the_version_it_saw(tmp_path: Path) -> None:
-    """DESIGN 2: compare and set; seq are dense, each row says its place, so nobody decided on a stale table."""
+    """docs/design.md 2: compare and set; seq are dense, each row says its place, so nobody decided on a stale table."""
     log = new_log(tmp_path)
     racers = [SPAWN.Process(target=_race, args=(log.folder, n, 8)) for n in range(3)]
     for racer in racers:

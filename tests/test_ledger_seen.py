@@ -120,7 +120,7 @@ def test_it_answers_like_a_dictionary(
 
 
 def test_months_beyond_the_window_are_forgotten(tmp_path: Path) -> None:
-    """The window is configuration (DESIGN 4); a call that old is TOO_LATE."""
+    """The window is configuration (docs/design.md 4); a call that old is TOO_LATE."""
     seen = Seen.open(tmp_path, 6)
     for place, month in enumerate(["2026-04", "2026-05", "2026-11"]):
         add(seen, 10 * place, 10, month)
@@ -274,7 +274,7 @@ def test_a_torn_index_is_dropped_and_built_again(tmp_path: Path, damage: str) ->
 
 
 def test_two_that_share_a_folder_take_over_from_each_other(tmp_path: Path) -> None:
-    """DESIGN 3: any number of workers on one machine."""
+    """docs/design.md 3: any number of workers on one machine."""
     log = a_log(tmp_path)
     append(log, 60)
     one, other = Seen.open(tmp_path / "seen", 6), Seen.open(tmp_path / "seen", 6)
