@@ -54,6 +54,8 @@ class PaperLedger:
     calls: list[Call] = field(default_factory=list)
     rejected: int = 0
     catalogue: Catalogue | None = None
+    sent: int = 0
+    """commands but ticks"""
 
     def begin(self, at: datetime, book: str | None = None) -> None:
         effect = {"price_book": book or price_book.default_text(), "name": "paper.toml"}
@@ -63,7 +65,9 @@ class PaperLedger:
 
     def copy(self) -> PaperLedger:
         """Another one that goes on from here; a catalogue never changes, so both keep theirs."""
-        return PaperLedger(deepcopy(self.state), [*self.events], [*self.calls], self.rejected, self.catalogue)
+        return PaperLedger(
+            deepcopy(self.state), [*self.events], [*self.calls], self.rejected, self.catalogue, self.sent
+        )
 
     def note(self, *events: Event) -> None:
         """Records events that are folded in already."""
@@ -78,7 +82,8 @@ class PaperLedger:
 
     def command(self, kind: str, at: datetime, **fields: Any) -> Event:
         """Decides a command and what follows from it; gives its own event."""
-        command_id = f"c{len(self.events)}"
+        command_id = f"c{self.sent}" if kind != "tick" else f"tick at {instant_text(at)}"
+        self.sent += kind != "tick"
         value = {"command_id": command_id, "kind": kind, "at": instant_text(at), **fields}
         command = read_command(value, business.fields_of)
         events = business.handle(self.state, command, command.at)

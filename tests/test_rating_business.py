@@ -253,6 +253,32 @@ def test_what_is_taken_back_never_was(
     assert all_due(state) == due_before
 
 
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(STEPS, st.integers(1, 120))
+def test_ticking_daily_or_once_after_weeks_ends_alike(
+    steps: list[tuple[str, int, int, int, int]], days: int
+) -> None:
+    """R-ARR-1: what falls due is dated at its instant, so the ledgers are the same but for the rows of the ticks."""
+    history = History()
+    for step in steps:
+        history.step(*step)
+    ledgers = []
+    for ticks in ([days], range(1, days + 1)):
+        ledger = history.ledger.copy()
+        for day in ticks:
+            ledger.command("tick", history.now + timedelta(days=day))
+        ledger.command("receive_payment", history.now + timedelta(days=days), account="customer/C1",
+                       amount="5000.00", reference="slip")  # fmt: skip
+        ledgers.append(ledger)
+    once, daily = ([event for event in ledger.events if event[1].kind != "tick"] for ledger in ledgers)
+    assert once == daily
+    states = [folded(ledger.state) for ledger in ledgers]
+    for state in states:
+        del state["facts"]["events_seq"], state["fined_by"]  # both count the rows of ticks
+        state["fines"] = [fine._replace(posting_id="") for fine in state["fines"].values()]
+    assert states[0] == states[1]
+
+
 def all_due(state: State) -> list[tuple[datetime, str, str]]:
     """Everything that is scheduled, in the order in which it would happen; the state is a copy."""
     copy, found = deepcopy(state), []
