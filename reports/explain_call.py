@@ -134,21 +134,22 @@ def _later(con: duckdb.DuckDBPyConnection, call_id: str, row: Row) -> Iterator[s
     """What other events did because of this call or to it, and what it comes to."""
     found = rows_of(
         con,
-        "SELECT posting_id, kind, amount, debit, month, reason, command_id FROM postings "
+        "SELECT posting_id, kind, amount, debit, month, reason, command_id, customer_id FROM postings "
         "WHERE command_id = $adjusted OR reverses = $corrected ORDER BY seq, posting_id",
         adjusted=f"adjust/{call_id}", corrected=f"call/{call_id}",
     )  # fmt: skip
     if not found:
         return
-    total = row["owner_fee"]
+    totals = {row["customer_id"]: row["owner_fee"]}
     for posting in found:
-        more = posting["debit"].startswith("customer/")
-        total += posting["amount"] if more else -posting["amount"]
+        more, customer_id = posting["debit"].startswith("customer/"), posting["customer_id"]
+        totals[customer_id] = totals.get(customer_id, 0) + (posting["amount"] if more else -posting["amount"])
         if posting["kind"] == "rerating":
             cause = posting["command_id"].removeprefix("rerate/")
+            payer = "" if customer_id == row["customer_id"] else f" for customer {customer_id}"
             yield (
-                f"{cause} reached back to it: it was re-rated, {yuan(posting['amount'])} {'more' if more else 'less'}, "
-                f"posting {posting['posting_id']}, billed to {posting['month']} (R-CALL-8, R-INV-3)."
+                f"{cause} reached back to it: it was re-rated, {yuan(posting['amount'])} {'more' if more else 'less'}"
+                f"{payer}, posting {posting['posting_id']}, billed to {posting['month']} (R-CALL-8, R-INV-3)."
             )
         else:
             done = "added to" if more else "taken back of"
@@ -156,7 +157,10 @@ def _later(con: duckdb.DuckDBPyConnection, call_id: str, row: Row) -> Iterator[s
                 f"{yuan(posting['amount'])} were {done} the {posting['reason']}, posting {posting['posting_id']}, "
                 f"billed to {posting['month']} (R-MIN-7)."
             )
-    yield f"Altogether the call changed what customer {row['customer_id']} owes by {yuan(total)}."
+    changed = " and ".join(
+        f"customer {customer_id} owes by {yuan(total)}" for customer_id, total in totals.items()
+    )
+    yield f"Altogether the call changed what {changed}."
 
 
 def _uncharged(call_id: str, row: Row, retry: Row | None) -> Iterator[str]:

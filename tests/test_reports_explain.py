@@ -13,6 +13,8 @@ from ledger.home import Home
 from reports.ask import views
 from reports.explain import NotFound, explain, explain_call, lines_of
 from tests.billed import FREE, NUMBER, PAID_BOTH, SECOND, billed_ledger
+from tests.scenario import instant, read_all
+from tests.scenario_then import play
 
 NOW = datetime(2026, 11, 6, tzinfo=UTC)
 
@@ -271,3 +273,16 @@ def test_an_unknown_name_is_answered_with_how_names_look(con: duckdb.DuckDBPyCon
         lines_of(con, name)
     with pytest.raises(NotFound, match="has come in"):
         lines_of(con, name, only_calls=True)
+
+
+def test_a_call_that_another_holder_pays_names_both(tmp_path: Path) -> None:
+    """R-CALL-8 R-INV-3: what was taken back of the one, and what the other is charged."""
+    (scenario,) = [one for one in read_all() if "a holder who is recorded late pays" in one.title]
+    play(scenario, tmp_path / "ledger")
+    text = "\n".join(explain_call(tmp_path / "ledger", "call-1", instant("2026-09-05 10:00")))
+    assert "row-11 reached back to it: it was re-rated, 10.00 yuan less, posting" in text
+    assert "row-17 reached back to it: it was re-rated, 20.00 yuan more for customer C2, posting" in text
+    assert (
+        "Altogether the call changed what customer C1 owes by 0.00 yuan and customer C2 owes by 16.00 yuan."
+        in text
+    )
