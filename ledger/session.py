@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
-from rating.calendar import parse_instant, parse_month
+from rating.calendar import parse_day, parse_instant, parse_month
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -96,6 +96,7 @@ def parse_since(text: object) -> int | datetime:
 
 
 INSTANT = Parsed("time", parse_instant)
+DAY = Parsed("day", parse_day)
 MONTH = Parsed("month", parse_month)
 SINCE = Parsed("seq or time", parse_since)
 FILE = click.Path(path_type=Path)

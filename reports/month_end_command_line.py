@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import sys
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from ledger.session import DONE, FILE, FINDINGS, MONTH, Session, format_option, print_table, say, session_of
+from ledger.session import (
+    DAY,
+    DONE,
+    FILE,
+    FINDINGS,
+    MONTH,
+    Session,
+    format_option,
+    print_table,
+    say,
+    session_of,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -125,4 +137,44 @@ def export(session: Session, month: str, form: str, file: Path | None) -> None:
     say(f"{month} as {form}: {write(session.home, month, form, file)}")
 
 
-COMMANDS = (reconcile, export)
+@click.command()
+@click.option("--as-of", "day", type=DAY, help="Which day's night it is; by default today's.")
+@click.option(
+    "--lists", type=FILE, help="Folder of others' lists to reconcile; by default `lists` in the home."
+)
+@click.option("--out", "folder", type=FILE, help="Where statements go; by default `statements` in the home.")
+@click.option("--publish", "published", type=FILE, help="A DuckDB file to publish at the end.")
+@click.option("--lang", type=click.Choice(["zh", "en"]), default="zh", help="Of the statements.")
+@session_of
+def nightly(
+    session: Session,
+    day: date | None,
+    lists: Path | None,
+    folder: Path | None,
+    published: Path | None,
+    lang: str,
+) -> None:
+    """What a timer runs each night.
+
+    Time passes, months that have ended are closed, statements issued, debtors listed, others' lists reconciled, the
+    ledger proven and maintained. Run twice it does nothing twice, and after a crash it goes on. Exit 1 if something
+    was found.
+    """
+    from rating.calendar import day_of
+    from reports.night import Plan, run_night
+
+    now = session.clock()
+    plan = Plan(
+        day or day_of(now),
+        now,
+        lists or session.home / "lists",
+        folder or session.home / "statements",
+        published,
+        lang,
+    )
+    report = run_night(session.open(), plan)
+    say(*report.lines())
+    sys.exit(FINDINGS if report.findings else DONE)
+
+
+COMMANDS = (reconcile, export, nightly)

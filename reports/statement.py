@@ -323,6 +323,16 @@ class Statement:
         return "customer" if isinstance(self.part, CustomerPart) else "provider"
 
 
+@dataclass(frozen=True, slots=True)
+class Unmade:
+    """A statement that could not be made, and why; the others go on."""
+
+    kind: str
+    party_id: str
+    month: str
+    why: str
+
+
 def findings(statement: Statement) -> list[str]:
     """What does not add up, a sentence each; empty if the statement may be issued."""
     found = [*_account_findings(statement)]

@@ -146,21 +146,24 @@ class Month:
         """All providers that were registered by the close, by id."""
         return sorted(self.providers)
 
-    def customer_statements(self, only: str | None = None) -> Iterator[s.Statement]:
-        """The customers' statements, by id, each with its call details."""
+    def customer_statements(self, only: str | None = None) -> Iterator[s.Statement | s.Unmade]:
+        """The customers' statements, by id, each with its call details; one that fails does not stop the others."""
         details = _by_customer(self._stream("calls", only))
         ahead = next(details, None)
         for customer_id in self.customer_ids() if only is None else [only]:
             while ahead is not None and ahead[0] < customer_id:
                 ahead = next(details, None)
             mine = ahead[1] if ahead is not None and ahead[0] == customer_id else {}
-            yield self._customer(customer_id, mine)
+            try:
+                yield self._customer(customer_id, mine)
+            except Exception as error:  # noqa: BLE001 - whatever is wrong with one is said of that one
+                yield s.Unmade("customer", customer_id, self.month, f"{type(error).__name__}: {error}")
 
     def summaries(self) -> Iterator[s.Statement]:
         """All statements without their call details: customers, then providers, by id."""
         for customer_id in self.customer_ids():
             yield self._customer(customer_id, {})
-        yield from self.provider_statements()
+        yield from map(self._provider, self.provider_ids())
 
     def _customer(self, customer_id: str, details: Mapping[str, pa.Table]) -> s.Statement:
         customer = self.customers[customer_id]
@@ -296,31 +299,37 @@ class Month:
         rates = {kind: self.book.vat_percent_hundredths(kind, day) for kind in gross}
         return tuple(s.Vat(kind, rates[kind], hao) for kind, hao in gross.items() if rates[kind] and hao)
 
-    def provider_statements(self, only: str | None = None) -> Iterator[s.Statement]:
+    def provider_statements(self, only: str | None = None) -> Iterator[s.Statement | s.Unmade]:
         """The providers' statements, by id: features, and sums of their customers and subordinates."""
         for provider_id in self.provider_ids() if only is None else [only]:
-            owner = f"provider/{provider_id}"
-            account = self._account(owner, s.POTS["provider"], ())
-            groups = tuple(self._groups(provider_id, 0))
-            days = [
-                day
-                for group in groups
-                for one in group.customers
-                for day in self.days.get(one.customer.party_id, [])
-            ]
-            fees = tuple(
-                s.FeatureFee(p.posting_id, day_of(p.at), p.service_number or "", p.reason or "", p.amount_hao)
-                for p in self.postings.get(owner, [])
-                if p.kind == "feature_fee"
-            )
-            yield s.Statement(
-                head=self._head("P", s.Party(provider_id, self.providers[provider_id]["name"])),
-                account=account,
-                vat=self._vat(owner, account),
-                entries=tuple(self._entries(owner)),
-                days=_summed_days(days),
-                part=s.ProviderPart(fees, (), groups),
-            )
+            try:
+                yield self._provider(provider_id)
+            except Exception as error:  # noqa: BLE001 - whatever is wrong with one is said of that one
+                yield s.Unmade("provider", provider_id, self.month, f"{type(error).__name__}: {error}")
+
+    def _provider(self, provider_id: str) -> s.Statement:
+        owner = f"provider/{provider_id}"
+        account = self._account(owner, s.POTS["provider"], ())
+        groups = tuple(self._groups(provider_id, 0))
+        days = [
+            day
+            for group in groups
+            for one in group.customers
+            for day in self.days.get(one.customer.party_id, [])
+        ]
+        fees = tuple(
+            s.FeatureFee(p.posting_id, day_of(p.at), p.service_number or "", p.reason or "", p.amount_hao)
+            for p in self.postings.get(owner, [])
+            if p.kind == "feature_fee"
+        )
+        return s.Statement(
+            head=self._head("P", s.Party(provider_id, self.providers[provider_id]["name"])),
+            account=account,
+            vat=self._vat(owner, account),
+            entries=tuple(self._entries(owner)),
+            days=_summed_days(days),
+            part=s.ProviderPart(fees, (), groups),
+        )
 
     def _groups(self, provider_id: str, depth: int) -> Iterator[s.ProviderGroup]:
         provider = self.providers[provider_id]

@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 
 import typst
 
-from reports.statement import CustomerPart, Statement, findings
+from reports.statement import CustomerPart, Statement, Unmade, findings
 from reports.statement_files import IssuedDiffers, is_issued, prepare, store, write_sums
 from reports.statement_pdf import Typesetter
 
@@ -40,7 +40,7 @@ class Issued:
 
 
 def issue_statements(
-    statements: Iterable[Statement], folder: Path, workers: int = 1, language: str = "zh"
+    statements: Iterable[Statement | Unmade], folder: Path, workers: int = 1, language: str = "zh"
 ) -> Iterator[Issued]:
     """Writes each statement that is not there yet into `<folder>/<month>/`; yields what became of each, in order.
 
@@ -68,13 +68,15 @@ class _Work:
     drafts: Path
 
 
-def _batches(statements: Iterator[Statement], months: set[str]) -> Iterator[list[Statement]]:
-    batch: list[Statement] = []
+def _batches(
+    statements: Iterator[Statement | Unmade], months: set[str]
+) -> Iterator[list[Statement | Unmade]]:
+    batch: list[Statement | Unmade] = []
     calls = 0
     for statement in statements:
-        months.add(statement.head.month)
+        months.add(statement.month if isinstance(statement, Unmade) else statement.head.month)
         batch.append(statement)
-        calls += _calls_of(statement)
+        calls += 0 if isinstance(statement, Unmade) else _calls_of(statement)
         if len(batch) == _BATCH or calls >= _BATCH_CALLS:
             yield batch
             batch, calls = [], 0
@@ -87,7 +89,7 @@ def _calls_of(statement: Statement) -> int:
     return sum(number.calls for number in part.numbers) if isinstance(part, CustomerPart) else 0
 
 
-def _in_processes(batches: Iterator[list[Statement]], work: _Work, workers: int) -> Iterator[Issued]:
+def _in_processes(batches: Iterator[list[Statement | Unmade]], work: _Work, workers: int) -> Iterator[Issued]:
     waiting: deque[Future[list[Issued]]] = deque()
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         try:
@@ -107,7 +109,7 @@ def _typesetter(drafts: Path) -> Typesetter:
     return Typesetter(drafts / str(os.getpid()))
 
 
-def _batch(statements: list[Statement], work: _Work) -> list[Issued]:
+def _batch(statements: list[Statement | Unmade], work: _Work) -> list[Issued]:
     """Sets the statements here; threads wait for the disk, which takes longer than setting where it is busy."""
     with ThreadPoolExecutor(_BATCH) as disk:
         stored: list[Future[None]] = []
@@ -120,7 +122,12 @@ def _batch(statements: list[Statement], work: _Work) -> list[Issued]:
     return issued
 
 
-def _issued(statement: Statement, work: _Work, keep: Callable[[list[tuple[Path, bytes]]], None]) -> Issued:
+def _issued(
+    statement: Statement | Unmade, work: _Work, keep: Callable[[list[tuple[Path, bytes]]], None]
+) -> Issued:
+    if isinstance(statement, Unmade):
+        sentence = f"The statement of {statement.kind} {statement.party_id} for {statement.month} could not be made: {statement.why}"
+        return Issued(statement.kind, statement.party_id, error=sentence)
     kind, party_id, month = statement.kind, statement.head.party.party_id, statement.head.month
     folder = work.folder / month
     if is_issued(folder, kind, party_id, work.language):
@@ -133,7 +140,8 @@ def _issued(statement: Statement, work: _Work, keep: Callable[[list[tuple[Path, 
         keep(prepare(folder, statement, work.language, _typesetter(work.drafts)))
     except IssuedDiffers as error:
         return Issued(kind, party_id, error=str(error))
-    except typst.TypstError as error:
-        sentence = f"The statement of {kind} {party_id} for {month} could not be set: {error}"
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with one is said of that one
+        told = str(error) if isinstance(error, typst.TypstError) else f"{type(error).__name__}: {error}"
+        sentence = f"The statement of {kind} {party_id} for {month} could not be set: {told}"
         return Issued(kind, party_id, error=sentence)
     return Issued(kind, party_id, written=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -13,7 +13,7 @@ from rating.accounts import Refused
 from rating.calendar import end_of_month
 from rating.reasons import Reason
 from reports.ask import views
-from reports.statement import Statement
+from reports.statement import Statement, Unmade
 from reports.statement_data import Month
 from reports.statement_run import issue_statements
 
@@ -63,7 +63,9 @@ def issue(
     return done
 
 
-def _wanted(data: Month, customer: str | None, provider: str | None) -> tuple[Iterator[Statement], int]:
+def _wanted(
+    data: Month, customer: str | None, provider: str | None
+) -> tuple[Iterator[Statement | Unmade], int]:
     if customer is not None and customer not in data.customers:
         raise Refused(
             Reason.UNKNOWN_CUSTOMER, f"There was no customer {customer!r} when the month was closed."
@@ -75,7 +77,7 @@ def _wanted(data: Month, customer: str | None, provider: str | None) -> tuple[It
     if customer is None and provider is None:
         count = len(data.customer_ids()) + len(data.provider_ids())
         return chain(data.customer_statements(), data.provider_statements()), count
-    some = (
+    some: tuple[Iterable[Statement | Unmade], ...] = (
         data.customer_statements(customer) if customer else [],
         data.provider_statements(provider) if provider else [],
     )
