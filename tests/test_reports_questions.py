@@ -21,9 +21,11 @@ from reports.ask import views
 from reports.questions import Question, bound, question_in, standard_questions
 from tests.billed import billed_ledger
 from tests.ledgers import a_home
+from tests.scenario import read_all
+from tests.scenario_then import play
 
 NOW = datetime(2026, 11, 6, tzinfo=UTC)
-GIVEN = ("month=2026-10", "with=2026-09")
+GIVEN = ("month=2026-10", "with=2026-09", "day=2026-10-12")
 NAMES = [question.name for question in standard_questions()]
 
 
@@ -55,8 +57,8 @@ def yuan(con: duckdb.DuckDBPyConnection, sql: str) -> Decimal:
     return amount
 
 
-def test_there_are_ten_and_each_says_what_it_means() -> None:
-    assert len(NAMES) == 10
+def test_there_are_eleven_and_each_says_what_it_means() -> None:
+    assert len(NAMES) == 11
     for question in standard_questions():
         assert question.title[0].isupper()
         assert question.meaning.endswith("."), question.name
@@ -181,3 +183,14 @@ def test_the_program_lists_them_and_asks_them(home: Path, tmp_path: Path) -> Non
         run(fentan.main, ["questions", "debtors_by_age"]).output, encoding="utf-8"
     )
     assert run(fentan.main, [*asked, "--file", str(tmp_path / "own.sql")]).output.startswith("debtor,age")
+
+
+def test_a_days_charges_say_which_are_disputed(tmp_path: Path) -> None:
+    """R-FEAT-1 R-FEAT-2."""
+    (scenario,) = [one for one in read_all() if "a charge is disputed and upheld" in one.title]
+    play(scenario, tmp_path / "ledger")
+    with views(*Home.open_logs(tmp_path / "ledger"), NOW, for_others=True) as con:
+        rows = ask(con, "feature_charges", "day=2026-08-10")
+        found = [(row["provider_id"], row["feature"], str(row["yuan"]), row["dispute"]) for row in rows]
+        assert found == [("P1", "recording", "100.0000", "upheld"), ("P1", "ivr", "50.0000", "reversed")]
+        assert ask(con, "feature_charges", "day=2026-08-11") == []
