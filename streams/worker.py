@@ -16,6 +16,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from mode import Service
@@ -26,7 +27,7 @@ from streams.commands import CommandReader
 from streams.faust_app import App, Parts, make_app
 from streams.ledger_thread import LedgerThread
 from streams.metrics import Metrics
-from streams.publisher import Publisher
+from streams.publisher import TABLES, Publisher
 from streams.topics import CDRS, COMMANDS, TOPICS
 from streams.web import add_pages
 
@@ -47,21 +48,20 @@ class Settings:
 
 
 class Threads(Service):
-    """The reader of calls and the publisher, in the app's life cycle."""
+    """The reader of calls and the publishers, in the app's life cycle."""
 
     def __init__(
-        self, reader: CallsReader, publisher: Publisher, fail: Callable[[BaseException], None]
+        self, reader: CallsReader, publishers: list[Publisher], fail: Callable[[BaseException], None]
     ) -> None:
         super().__init__()
-        self._reader, self._publisher, self._fail = reader, publisher, fail
+        self._reader, self._publishers, self._fail = reader, publishers, fail
         self._threads: list[threading.Thread] = []
 
     async def on_start(self) -> None:
-        """Starts both."""
+        """Starts them."""
         leads = lambda: 0 in self._reader.assigned  # noqa: E731
-        jobs = {"calls": self._reader.run, "publisher": lambda: self._publisher.run(leads)}
-        for name, job in jobs.items():
-            thread = threading.Thread(target=self._guarded, args=(job,), name=name, daemon=True)
+        for job in (self._reader.run, *(partial(one.run, leads) for one in self._publishers)):
+            thread = threading.Thread(target=self._guarded, args=(job,), daemon=True)
             thread.start()
             self._threads.append(thread)
 
@@ -75,8 +75,9 @@ class Threads(Service):
         """Drains: calls that were fetched are committed, then what follows from them is published."""
         self._reader.stop()
         loop = asyncio.get_running_loop()
+        for publisher in self._publishers if self._threads else []:
+            publisher.stop_after(self._threads[0])
         for thread in self._threads:
-            self._publisher.stop_after(self._threads[0])
             await loop.run_in_executor(None, thread.join)
 
 
@@ -102,8 +103,8 @@ class _Worker:
             cluster, self._topics[CDRS], self._ledger, clock, self._metrics, settings.flush,
             settings.accepted_gaps, settings.session_timeout_s,
         )  # fmt: skip
-        self._publisher = Publisher(cluster, self._ledger, clock, self._metrics)
-        self._reader.on_commit = self._publisher.wake.set
+        self._publishers = [Publisher(table, cluster, self._ledger, clock, self._metrics) for table in TABLES]
+        self._reader.on_commit = self._wake
         self._commands = CommandReader(cluster, self._topics[COMMANDS], clock)
 
     async def work(self) -> None:
@@ -115,7 +116,7 @@ class _Worker:
             self._cluster, self._ledger, self._commands, self._metrics, self._fail,
             self._settings.accepted_gaps, self._settings.session_timeout_s,
         )  # fmt: skip
-        threads = Threads(self._reader, self._publisher, self._fail)
+        threads = Threads(self._reader, self._publishers, self._fail)
         app = make_app(parts, self._ledger.folder / "cache" / "faust", self._settings.web, [threads])
         add_pages(app, self._metrics, self.trouble)
         starting = asyncio.ensure_future(self._start(app))
@@ -150,6 +151,10 @@ class _Worker:
         if not app.commands_assigned:
             return "The group has not given us our part of commands yet."
         return None
+
+    def _wake(self) -> None:
+        for publisher in self._publishers:
+            publisher.wake.set()
 
     def _fail(self, reason: BaseException) -> None:
         """From any thread: the worker ends, and says this."""
