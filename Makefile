@@ -12,7 +12,7 @@ NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --progress-bar off
 INSTALL := $(PIP) --require-hashes --no-build-isolation --use-pep517
 
-.PHONY: help setup demo test lint docs bench chaos kafka kafka-stop lock clean
+.PHONY: help setup demo test lint docs bench chaos chaos-kafka bench-kafka kafka kafka-stop lock clean
 
 help: ## Shows this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,6 +58,12 @@ bench: $(READY) ## Measures what docs/benchmarks.md reports.
 
 chaos: $(READY) ## Kills the program at random and compares ledgers.
 	$(BIN)/python -m tests.chaos $(ARGS)
+
+chaos-kafka: $(READY) ## Kills workers and the broker at random: make chaos-kafka SEED=7 RUNS=20
+	$(BIN)/python -m tests.chaos_kafka --seed $(or $(SEED),1) --runs $(or $(RUNS),20) $(ARGS)
+
+bench-kafka: $(READY) ## Measures the Kafka side: docs/benchmarks.md
+	$(BIN)/python -m bench.kafka $(ARGS)
 
 kafka: $(READY) ## Starts a Kafka of one node on port 9092; needs Java and Maven. Another port: make kafka ARGS=9095
 	@$(BIN)/python -m broker start $(ARGS)

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import faust
+from faust.assignor import PartitionAssignor
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from yarl import URL
 
 from ledger.home import Home
-from streams.cluster import COMMANDS_GROUP, Cluster
+from streams.cluster import COMMANDS_GROUP, Cluster, Topic
 from streams.commands import CommandReader, Received
 from streams.ledger_thread import LedgerThread
 from streams.metrics import Metrics
@@ -80,6 +81,31 @@ class LedgerTransport(driver.Transport):
     Consumer = LedgerConsumer
 
 
+class _Metadata:
+    """What aiokafka knows of the cluster; of the topic of commands it knows at least what we saw at the start."""
+
+    def __init__(self, known: Any, topic: Topic) -> None:
+        self._known, self._topic = known, topic
+
+    def partitions_for_topic(self, name: str) -> Any:
+        found = self._known.partitions_for_topic(name)
+        return found or (set(range(self._topic.partitions)) if name == self._topic.name else found)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._known, name)
+
+
+class Assignor(PartitionAssignor):
+    """Faust's, which leaves out a topic that it has no metadata of, as after a broker's restart: then nobody would
+    read commands until the next rebalance."""
+
+    app: App
+
+    def assign(self, cluster: Any, member_metadata: Any) -> Any:
+        """Who reads which partitions."""
+        return super().assign(_Metadata(cluster, self.app.parts.commands.topic), member_metadata)
+
+
 class App(faust.App):
     """A Faust app that runs services of ours for as long as it lives."""
 
@@ -117,6 +143,7 @@ def make_app(parts: Parts, folder: Path, web: tuple[str, int] | None, services: 
         topic_allow_declare=False,
         stream_wait_empty=False,
         autodiscover=False,
+        PartitionAssignor=Assignor,
         web_enabled=web is not None,
         web_bind=host,
         web_port=port,

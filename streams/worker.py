@@ -159,9 +159,22 @@ class _Worker:
     def _fail(self, reason: BaseException) -> None:
         """From any thread: the worker ends, and says this."""
         if self._reason is None and not isinstance(reason, asyncio.CancelledError):
-            self._reason = reason
+            self._reason = self._explained(reason)
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._ending.set)
+
+    def _explained(self, reason: BaseException) -> BaseException:
+        """What a client of Kafka's raised, as a sentence."""
+        from aiokafka.errors import KafkaError
+        from confluent_kafka import KafkaException
+
+        if not isinstance(reason, (KafkaError, KafkaException)):
+            return reason
+        what = " ".join(str(reason).split())
+        return BrokerFault(
+            f"Kafka at {self._cluster.address} cannot be used: {what}. Look at the broker; a worker that is started "
+            "when it answers goes on where the ledger is."
+        )
 
     def _leave_at_once(self) -> None:
         """Something hangs on the way out. The ledger is whole whenever a process ends (F-16)."""

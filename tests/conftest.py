@@ -19,12 +19,13 @@ from broker.node import Node, keep_archive
 from streams.cluster import Cluster
 from tests.kafka_cluster import a_prefix
 
-NEED_KAFKA = {"kafka_address", "cluster", "own_broker"}
+OWN_BROKER = {"own_broker", "can_start_brokers"}
+NEED_KAFKA = {"kafka_address", "cluster", *OWN_BROKER}
 
 
 def _lacks(names: set[str]) -> str | None:
     """What these fixtures would need and is not here."""
-    if not names & NEED_KAFKA or ("own_broker" not in names and os.environ.get("FENTAN_KAFKA")):
+    if not names & NEED_KAFKA or (not names & OWN_BROKER and os.environ.get("FENTAN_KAFKA")):
         return None
     return jars.missing()
 
@@ -90,6 +91,11 @@ def _end(pid: int, folder: Path) -> None:
 def cluster(kafka_address: str) -> Cluster:
     """The broker, with topics and groups of this test's own."""
     return Cluster(kafka_address, a_prefix())
+
+
+@pytest.fixture
+def can_start_brokers() -> None:
+    """This test starts nodes of its own."""
 
 
 @pytest.fixture

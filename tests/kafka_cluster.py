@@ -11,7 +11,7 @@ import time
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -180,8 +180,10 @@ class Worker:
         return eventually(alive_and_holds, what)
 
     def signal(self, number: signal.Signals) -> None:
-        assert self.process.pid is not None
-        os.kill(self.process.pid, number)
+        """Nothing happens if it has ended."""
+        if self.process.is_alive() and self.process.pid is not None:
+            with suppress(ProcessLookupError):
+                os.kill(self.process.pid, number)
 
     def wait(self, within_s: float = PATIENCE_S) -> int:
         """Its exit code."""
