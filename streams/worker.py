@@ -8,6 +8,7 @@ if that is possible within seconds, and the next worker goes on from the ledger'
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 import signal
@@ -21,6 +22,7 @@ from pathlib import Path
 
 from mode import Service
 
+from ledger.faults import BadRequest
 from streams.calls import CallsReader, Flush
 from streams.cluster import BrokerFault, Cluster, Topic
 from streams.commands import CommandReader
@@ -168,6 +170,11 @@ class _Worker:
         from aiokafka.errors import KafkaError
         from confluent_kafka import KafkaException
 
+        if isinstance(reason, OSError) and reason.errno == errno.EADDRINUSE and self._settings.web:
+            return BadRequest(
+                "Somebody else, perhaps another worker, has the address {}:{} of the web pages: give another with "
+                "--web HOST:PORT, or --web none.".format(*self._settings.web)
+            )
         if not isinstance(reason, (KafkaError, KafkaException)):
             return reason
         what = " ".join(str(reason).split())

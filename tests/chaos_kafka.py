@@ -328,10 +328,9 @@ def main() -> None:
             print(f"FAILED, see {folder}: {str(error)[:3000]}", flush=True)
             continue
         took = time.monotonic() - began
-        print(
-            f"seed {seed}: right after {len(chaos.done)} disturbances, {len(chaos.exits)} exits, {took:.0f} s",
-            flush=True,
-        )
+        print(f"seed {seed}: right after {' '.join(chaos.done)}; {took:.0f} s", flush=True)
+        for said in chaos.exits:
+            print(f"  a worker ended: {said}", flush=True)
         shutil.rmtree(folder)
     print(f"{given.runs - failed} of {given.runs} runs ended as undisturbed ones do")
     raise SystemExit(bool(failed))
