@@ -62,7 +62,10 @@ class _NumberDay:
 class Month:
     """What all statements of a month are made of."""
 
-    def __init__(self, con: duckdb.DuckDBPyConnection, month: str, chain: Chain) -> None:
+    def __init__(
+        self, con: duckdb.DuckDBPyConnection, month: str, chain: Chain, *, with_calls: bool = True
+    ) -> None:
+        """`close` is None if the month is open. Without `with_calls` only what events say is read."""
         self.con, self.month, self.chain_head = con, month, ""
         self._read_facts()
         if self.close is None:
@@ -70,11 +73,17 @@ class Month:
         self.chain_head = _head_after(chain, self.close["seq"])
         self._read_closes()
         self._read_postings()
+        if with_calls:
+            self._read_calls()
+
+    def _read_calls(self) -> None:
         self.days: dict[str, list[_NumberDay]] = defaultdict(list)
-        for row in self._ask("days", month=month):
+        for row in self._ask("days", month=self.month):
             day = s.Day(row["day"], row["calls"], row["answered"], row["billed_s"], row["charges_hao"])
             self.days[row["customer_id"]].append(_NumberDay(row["service_number"], day, row["duration_s"]))
-        self.openings = {row["account"]: row["balance_hao"] for row in self._ask("openings", month=month)}
+        self.openings = {
+            row["account"]: row["balance_hao"] for row in self._ask("openings", month=self.month)
+        }
         self.late = dict(_by_customer(self._stream("late_calls", None)))
 
     def _ask(self, name: str, **params: Any) -> list[dict[str, Any]]:
