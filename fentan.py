@@ -132,15 +132,18 @@ for command in (*asking.COMMANDS, *month_end.COMMANDS, *live.COMMANDS, *streamin
 @session_of
 def init(session: Session, catalogue: Path | None) -> None:
     """Makes a ledger, or gives one another price book."""
-    from ledger.home import Home
+    from ledger.home import Home, Unfinished
     from rating import price_book
 
     name, text = "default.toml", price_book.default_text()
     book = price_book.load(catalogue) if catalogue else None
     if catalogue:
         name, text = catalogue.name, catalogue.read_text(encoding="utf-8")
+    home = None
     if Home.exists(session.home):
-        home = session.open()
+        with suppress(Unfinished):
+            home = session.open()
+    if home is not None:
         if book is None or home.state.book == book:
             say(f"{session.home} is a ledger already; nothing was changed.")
             return

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ledger import scan, snapshots
+from ledger.entries import LOG, versions
 from ledger.faults import LedgerFault
 from ledger.garbage import uncollected
 from ledger.log import Log, LostRace
@@ -44,6 +45,10 @@ _SNAPSHOT_AFTER_CALLS = 2_000_000
 
 class NoHome(Exception):
     """There is no ledger in this folder."""
+
+
+class Unfinished(LedgerFault):
+    """A ledger whose first event, its price book, was torn by a power cut and set aside (F-23)."""
 
 
 class Home:
@@ -79,7 +84,10 @@ class Home:
 
     @classmethod
     def exists(cls, folder: Path) -> bool:
-        return (folder / "ledger" / "events" / "_delta_log").is_dir()
+        """True once `create` got as far as the price book; one that was killed before is not there yet (F-16)."""
+        events, calls = folder / "ledger" / "events", folder / "ledger" / "calls"
+        made = (events / LOG).is_dir() and (calls / LOG).is_dir()
+        return made and any(versions(calls)) and versions(events) not in (([], []), ([0], []))
 
     @classmethod
     def require(cls, folder: Path) -> None:
@@ -107,7 +115,7 @@ class Home:
         events, calls = cls.open_logs(folder)
         home = cls(folder, events, calls)
         if events.next_seq == 0:
-            raise LedgerFault(f"The ledger in {folder} has no price book: run `fentan init` again.")
+            raise Unfinished(f"The ledger in {folder} has no price book: run `fentan init` again.")
         with uncollected():
             home._restore()
             home.see()

@@ -183,7 +183,7 @@ def questions() -> str:
     return "\n".join(parts).rstrip()
 
 
-QUESTION_VALUES = {"month": "2026-10", "with": "2026-09"}
+QUESTION_VALUES = {"month": "2026-10", "with": "2026-09", "day": "2026-09-03"}
 
 PARTS: dict[str, Callable[[], str]] = {
     "questions": questions,

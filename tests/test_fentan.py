@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import fentan as program
+from ledger.home import Home
 from tests.ledgers import a_call, a_home, calls, commands
 
 ROOT = Path(__file__).parent.parent
@@ -52,6 +54,23 @@ def test_without_a_ledger_the_sentence_says_what_to_do(tmp_path: Path) -> None:
     done = fentan(tmp_path / "nowhere", "sql", "SELECT 1")
     assert done.returncode == 2
     assert "run `fentan init` first" in done.stderr
+
+
+@pytest.mark.parametrize("reached", ["nothing", "a folder", "one table", "both tables"])
+def test_init_that_was_killed_is_finished_by_the_next_one(tmp_path: Path, reached: str) -> None:
+    """F-16: wherever it was killed."""
+    home = tmp_path / "ledger"
+    if reached != "nothing":
+        Home.bare(home)
+    if reached == "one table":
+        shutil.rmtree(home / "ledger" / "calls")
+    elif reached == "a folder":
+        shutil.rmtree(home / "ledger" / "calls")
+        shutil.rmtree(home / "ledger" / "events")
+        (home / "ledger" / "events" / "_delta_log").mkdir(parents=True)
+    assert fentan(home, *NOW, "sql", "SELECT 1").returncode == 2
+    assert "Made" in fentan(home, *NOW, "init").stdout
+    assert fentan(home, "verify").returncode == 0
 
 
 def test_a_refused_command_and_an_unreadable_one_exit_1_after_all_were_done(home: Path) -> None:
