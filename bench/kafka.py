@@ -36,6 +36,7 @@ from streams.topics import ALERTS, CDRS, create
 PARTITIONS = 12
 STEADY_PER_S = 5_000
 STEADY_S = 30
+ONE_RECORDS = 300
 
 
 def produce(cluster: Cluster, lines: Iterator[bytes]) -> int:
@@ -248,6 +249,15 @@ def main(calls: int = 1_000_000, runs: int = 3) -> None:
             print(f"  consumed and discarded: {statistics.median(floors):,.0f}/s")
             print(f"  into the durable ledger, one worker: {statistics.median(ledgers):,.0f}/s, "
                   f"{statistics.median(ratios):.2f} of that")  # fmt: skip
+            shutil.copytree(place / "base", place / "one")
+            one = subprocess.run(
+                [sys.executable, "-m", "bench.kafka_one_record", cluster.address, cluster.prefix, str(place / "one"),
+                 str(ONE_RECORDS)],
+                check=True, capture_output=True, text=True,
+            )  # fmt: skip
+            alone = float(one.stdout.split()[-1])
+            print(f"  as a Faust agent, one record at a time: {alone:,.0f}/s; "
+                  f"a worker does {statistics.median(ledgers) / alone:,.0f} × that")  # fmt: skip
             shutil.copytree(place / "base", place / "steady")
             latency(Cluster(node.address, "steady-"), place / "steady")
         finally:

@@ -79,6 +79,7 @@ class CallsReader:
         self._session_ms = session_timeout_s * 1000
         self._stopping = threading.Event()
         self._decoder = MessageDecoder()
+        self._messages: list[Message] = []
         self._parts: list[Batch] = []
         self._positions: dict[int, int] = {}
         self._records = self._bytes = 0
@@ -114,13 +115,13 @@ class CallsReader:
         if self._is_full() and self._in_hand is not None:
             self._wait_for_room(consumer, self._in_hand.commit)
         else:
-            wait_s = _LOOK_S if self._parts or self._in_hand else _IDLE_S
+            wait_s = _LOOK_S if self._records or self._in_hand else _IDLE_S
             messages = consumer.consume(min(_BLOCK, max(1, self._flush.max_records - self._records)), wait_s)
             if messages:
                 self._take(messages)
         if self._in_hand is not None and self._in_hand.commit.done():
             self._done(consumer, self._in_hand)
-        if self._parts and self._in_hand is None and (self._is_full() or self._is_old()):
+        if self._records and self._in_hand is None and (self._is_full() or self._is_old()):
             self._hand_over()
 
     def _is_full(self) -> bool:
@@ -145,7 +146,7 @@ class CallsReader:
             consumer.resume([one for one in held if one in consumer.assignment()])
 
     def _take(self, messages: Sequence[Message]) -> None:
-        """Decodes what was fetched, and adds it to the batch that is gathered."""
+        """Adds what was fetched to the batch that is gathered; whole blocks are decoded at once."""
         good = [message for message in messages if message.error() is None]
         if len(good) < len(messages):
             for message in messages:
@@ -154,6 +155,18 @@ class CallsReader:
                     self._heed(error, message)
         if not good:
             return
+        if not self._records:
+            self._first_s = time.monotonic()
+        size = sum(map(len, good))
+        self._messages += good
+        self._records += len(good)
+        self._bytes += size
+        self._metrics.fetched(len(good), size)
+        if len(self._messages) >= _BLOCK:
+            self._decode()
+
+    def _decode(self) -> None:
+        good, self._messages = self._messages, []
         values = [message.value() for message in good]
         partitions = np.fromiter((message.partition() for message in good), np.int32, len(good))
         offsets = np.fromiter((message.offset() for message in good), np.int64, len(good))
@@ -163,13 +176,7 @@ class CallsReader:
             end = int(offsets[partitions == partition][-1]) + 1
             spans[partition] = Span(self._positions[partition], end)
             self._positions[partition] = end
-        if not self._parts:
-            self._first_s = time.monotonic()
-        size = sum(map(len, filter(None, values)))
         self._parts.append(Batch(records, np.repeat(partitions, counts), spans, good[0].timestamp()[1]))
-        self._records += records.num_rows
-        self._bytes += size
-        self._metrics.fetched(len(good), size)
 
     def _heed(self, error: KafkaError, message: Message) -> None:
         """An event instead of a record: librdkafka goes on by itself after most of them."""
@@ -197,6 +204,8 @@ class CallsReader:
 
     def _hand_over(self) -> None:
         """The ledger's thread commits the batch; meanwhile the next one is gathered."""
+        if self._messages:
+            self._decode()
         batch = joined(self._parts)
         self._forget()
         began_s, topic, clock = time.monotonic(), self.topic, self._clock
@@ -235,15 +244,15 @@ class CallsReader:
             self._metrics.broker_trouble(str(error))
 
     def _forget(self) -> None:
-        self._parts, self._records, self._bytes = [], 0, 0
+        self._messages, self._parts, self._records, self._bytes = [], [], 0, 0
 
     def _finish(self, consumer: Consumer) -> None:
         """Drains: what was fetched is committed."""
-        while self._in_hand is not None or self._parts:
+        while self._in_hand is not None or self._records:
             if self._in_hand is not None:
                 wait([self._in_hand.commit])
                 self._done(consumer, self._in_hand)
-            if self._parts:
+            if self._records:
                 self._hand_over()
 
     # rebalances: called from within `consume`

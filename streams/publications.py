@@ -103,7 +103,7 @@ def balances(home: Home, accounts: Iterable[str]) -> list[Record]:
             account,
             orjson.dumps({"account": account, "balance": yuan_text(state.balance(account)), **at}),
         )
-        for account in sorted(accounts)
+        for account in accounts
     ]
 
 

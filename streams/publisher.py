@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -113,8 +113,8 @@ class Publisher:
             accounts |= touched
             sent += self._send(records)
             self._measure(records, rows)
-        if accounts:
-            told = self._ledger.submit(partial(publications.balances, accounts=accounts)).result()
+        for some in _by_thousands(sorted(accounts)):  # commits take turns with them
+            told = self._ledger.submit(partial(publications.balances, accounts=some)).result()
             sent += self._send(told)
         if reading.tail.next_seq != reading.places.offset("next_seq"):
             reading.places.put({"next_seq": reading.tail.next_seq})
@@ -183,3 +183,8 @@ class Publisher:
             else:
                 producer.poll(0)
                 return
+
+
+def _by_thousands(accounts: list[str]) -> Iterator[list[str]]:
+    for first in range(0, len(accounts), 1000):
+        yield accounts[first : first + 1000]

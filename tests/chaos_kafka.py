@@ -323,9 +323,9 @@ def main() -> None:
         began = time.monotonic()
         try:
             chaos = run(seed, folder, given.records)
-        except AssertionError as error:
+        except Exception as error:  # noqa: BLE001  a run that the harness itself did not survive has failed
             failed += 1
-            print(f"FAILED, see {folder}: {str(error)[:3000]}", flush=True)
+            print(f"FAILED, see {folder}: {type(error).__name__}: {str(error)[:3000]}", flush=True)
             continue
         took = time.monotonic() - began
         print(f"seed {seed}: right after {' '.join(chaos.done)}; {took:.0f} s", flush=True)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
+from confluent_kafka import Consumer, TopicPartition
 
 from broker.node import free_port
 from ledger.home import Home
@@ -73,22 +74,18 @@ def send_calls(cluster: Cluster, values: Iterable[bytes | None], **more: Any) ->
 
 def read_all(cluster: Cluster, topic: str) -> list[Got]:
     """What the topic holds now, partition by partition."""
-    from confluent_kafka import TopicPartition
-
     name, found = cluster.name(topic), []
     consumer = cluster.consumer(group_id=cluster.name("test"))
     try:
         partitions = range(cluster.needed([topic])[topic].partitions)
-        ends = {
-            number: consumer.get_watermark_offsets(TopicPartition(name, number), timeout=10)[1]
-            for number in partitions
-        }
+        ends = {number: end_of(consumer, TopicPartition(name, number)) for number in partitions}
         left = {number for number, end in ends.items() if end}
         consumer.assign([TopicPartition(name, number, 0) for number in left])
         until = time.monotonic() + PATIENCE_S
         while left and time.monotonic() < until:
             for message in consumer.consume(1000, 0.1):
-                assert message.error() is None, message.error()
+                if message.error() is not None:  # as above; it is fetched again
+                    continue
                 headers = {one: value.decode() for one, value in message.headers() or ()}
                 key = message.key().decode() if message.key() else None
                 found.append(
@@ -106,6 +103,20 @@ def read_all(cluster: Cluster, topic: str) -> list[Got]:
     finally:
         consumer.close()
     return sorted(found, key=lambda one: (one.partition, one.offset))
+
+
+def end_of(consumer: Consumer, place: TopicPartition) -> int:
+    """The partition's end; a broker that has just come back may not know at once that it leads."""
+    from confluent_kafka import KafkaException
+
+    def ask() -> tuple[int] | None:
+        try:
+            return (consumer.get_watermark_offsets(place, timeout=10)[1],)
+        except KafkaException:
+            return None
+
+    (end,) = eventually(ask, f"the end of {place}")
+    return int(end)
 
 
 def eventually(holds: Callable[[], Any], what: str, within_s: float = PATIENCE_S) -> Any:
