@@ -12,6 +12,7 @@ import select
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -57,7 +58,8 @@ class FentanServer:
 
     def kill(self) -> bool:
         """SIGKILL to the running command; False if it ended before."""
-        os.kill(self._pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it ended and was waited for this very moment
+            os.kill(self._pid, signal.SIGKILL)
         return self._answer() == -signal.SIGKILL
 
     def _answer(self) -> int:
