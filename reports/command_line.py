@@ -26,6 +26,9 @@ from ledger.session import (
     until_interrupted,
 )
 
+ANSWERS = ("table", "csv", "json", "parquet", "arrow", "xlsx")
+"""What `fentan sql` answers in; Arrow is a stream of record batches."""
+
 
 @click.command()
 @click.argument("month", type=MONTH)
@@ -69,7 +72,11 @@ def statements(
 @click.option("--as-of", help="A version of the table of calls, or a time.")
 @click.option("--timeout", default=60, help="Seconds before a statement is stopped.")
 @click.option("--mask", is_flag=True, help="Phone numbers are hidden: 138****5678.")
-@format_option
+@click.option("--memory", default="2GB", metavar="SIZE", help="How much a statement may use, such as 500MB.")
+@click.option(
+    "--format", "form", type=click.Choice(ANSWERS), default="table", help="For people, sheets, programs."
+)
+@click.option("--out", type=FILE, help="A file for the answer instead of the terminal.")
 @session_of
 def sql(
     session: Session,
@@ -79,12 +86,15 @@ def sql(
     as_of: str | None,
     timeout: int,
     mask: bool,
+    memory: str,
     form: str,
+    out: Path | None,
 ) -> None:
     """Asks the ledger anything: one SELECT, in DuckDB's SQL.
 
     SHOW TABLES lists the views, DESCRIBE tells what their columns mean. Nothing can be written.
     """
+    from reports.answers import require_size, write_answer
     from reports.ask import ask
     from reports.questions import Question, bound, question_in
 
@@ -92,7 +102,14 @@ def sql(
         raise click.UsageError('Give one statement, or --file: fentan sql "SELECT * FROM balances".')
     question = question_in(file) if file is not None else Question("", "", "", (), statement or "")
     values = bound(question, params)
-    print_table(ask(session.home, question.sql, session.clock(), as_of, timeout, values, mask=mask), form)
+    require_size(memory)
+    answer = ask(
+        session.home, question.sql, session.clock(), as_of, timeout, values, mask=mask, memory_limit=memory
+    )
+    if out is None and form in {"table", "csv", "json"}:
+        print_table(answer, form)
+    else:
+        write_answer(answer, form, out)
 
 
 @click.command()

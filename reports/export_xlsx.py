@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import duckdb
 import pyarrow as pa
@@ -29,16 +29,19 @@ _WIDEST = 40
 _SHEET_NAME = 31
 
 
-def write_workbook(path: Path, sheets: Iterable[tuple[str, list[str], Iterator[tuple[Any, ...]]]]) -> None:
+def write_workbook(
+    path: Path | BinaryIO, sheets: Iterable[tuple[str, list[str], Iterator[tuple[Any, ...]]]]
+) -> None:
     """Writes (name, columns, rows) as one sheet each, rows as they come. BadRequest for more than a sheet holds."""
-    options = {
+    options: dict[str, Any] = {
         "constant_memory": True,
         "strings_to_formulas": False,
         "strings_to_urls": False,
         "strings_to_numbers": False,
         "default_date_format": "yyyy-mm-dd",
-        "tmpdir": str(path.parent),
     }
+    if isinstance(path, Path):
+        options["tmpdir"] = str(path.parent)
     with xlsxwriter.Workbook(path, options) as book:
         forms = {
             "head": book.add_format({"bold": True, "bottom": 1}),
@@ -113,6 +116,8 @@ def month_sheets(
     )
     given = {"month": data.month, "with": next_month(data.month, -1)}
     for question in standard_questions():
+        if any(one.default is None and one.name not in given for one in question.parameters):
+            continue  # not about a month
         wanted = [f"{name}={value}" for name, value in given.items() if f"${name}" in question.sql]
         values = bound(question, wanted)
         answer = con.sql(question.sql, params=values or None).to_arrow_table()

@@ -232,6 +232,19 @@ def attacks(own_file: str) -> list[str]:
         "SELECT getenv('HOME')",
         "SELECT pg_read_file('/etc/passwd')",
         "SELECT * FROM duckdb_secrets()",
+        "SELECT * FROM duckdb_logs()",
+        "SELECT * FROM truncate_duckdb_logs()",
+        "SELECT * FROM parquet_metadata(getvariable('x'))",
+        "SELECT * FROM read_parquet((SELECT min(path) FROM duckdb_databases()))",
+        "SELECT * FROM pragma_storage_info('calls')",
+        "SELECT * FROM test_all_types()",
+        "SELECT * FROM 'https://example.com/x.parquet'",
+        "SELECT * FROM 's3://bucket/x.parquet'",
+        "FROM calls UNION ALL BY NAME FROM 'x.csv'",
+        "SELECT * FROM calls ASOF JOIN 'x.parquet' AS x USING (start_at)",
+        "SELECT * FROM (VALUES (1)) AS v, LATERAL (SELECT * FROM read_csv('/etc/passwd'))",
+        "SELECT EXISTS (FROM calls WHERE call_id = (SELECT content FROM read_text('/etc/passwd')))",
+        "SELECT nextval('s')",
         "SELECT * FROM duckdb_settings()",
         "SELECT * FROM which_secret('x', 's3')",
         "SELECT " + "abs(" * 600 + "1" + ")" * 600,
@@ -296,7 +309,8 @@ def test_a_mistake_is_named_in_one_sentence(con: duckdb.DuckDBPyConnection, sql:
 
 def test_a_question_without_end_is_stopped(con: duckdb.DuckDBPyConnection) -> None:
     for sql in ("SELECT sum(a.range * b.range) FROM range(1000000) AS a, range(1000000) AS b",
-                "WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"):  # fmt: skip
+                "WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n",
+                "SELECT sleep_ms(20000)"):  # fmt: skip
         with pytest.raises(QueryFailed, match="longer than 1 s and was stopped: narrow it"):
             run_select(con, sql, timeout_s=1)
     assert rows(con, "SELECT count(*) FROM calls") == [(10,)]
