@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from rating import accounts, payments, working_days
 from rating.accounts import BANK, PLATFORM, REVENUE_FINES, Command, Event, Posting, Refused
@@ -19,6 +19,17 @@ from rating.registry import close_provider, known_provider, reopen_provider
 from rating.state import State
 
 
+class Fining(NamedTuple):
+    """What an effect says of a fine, its posting, and a warning if its due date was counted without a calendar."""
+
+    effect: dict[str, Any]
+    postings: tuple[Posting, ...]
+    warning: str | None
+
+
+NO_FINE = Fining({}, (), None)
+
+
 def fining(
     state: State,
     fine_id: str,
@@ -27,13 +38,13 @@ def fining(
     at: datetime,
     service_number: str | None,
     why: str,
-) -> tuple[dict[str, Any], tuple[Posting, ...]]:
-    """What an effect says of a fine that is issued, and its posting; nothing for an amount of zero.
+) -> Fining:
+    """The fine that is issued; nothing for an amount of zero.
 
     Refused if there is a fine with this id.
     """
     if amount_hao == 0:
-        return {}, ()
+        return NO_FINE
     if fine_id in state.fines:
         raise Refused(Reason.ALREADY_EXISTS, f"The fine {fine_id!r} was issued already.")
     penalties = state.book.penalties
@@ -46,8 +57,6 @@ def fining(
     }
     if service_number is not None:
         effect["cause"] = service_number
-    if warning is not None:
-        effect["warning"] = warning
     posting = Posting(
         "fine",
         state.billed_month(month_of(at)),
@@ -59,7 +68,7 @@ def fining(
         provider_id,
         reason=why,
     )
-    return effect, (posting,)
+    return Fining(effect, (posting,), warning)
 
 
 def fold_fine(state: State, event: Event) -> None:
@@ -108,10 +117,12 @@ def _issue_fine(state: State, command: Command) -> Event:
     if provider.provider_id == PLATFORM:
         raise Refused(Reason.UNKNOWN_PROVIDER, "The platform fines providers, not itself.")
     fine_id = command.fields["fine_id"] or command.command_id
-    effect, postings = fining(
+    fine = fining(
         state, fine_id, provider.provider_id, amount_hao, command.at, None, command.fields["reason"]
     )
-    return Event(command.command_id, command.kind, command.at, effect, postings)
+    return Event(
+        command.command_id, command.kind, command.at, fine.effect, fine.postings, detail=fine.warning
+    )
 
 
 def _known_fine(state: State, fine_id: str) -> Fine:

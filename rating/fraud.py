@@ -8,7 +8,7 @@ from rating.accounts import PLATFORM, Command, Event, Posting, Refused
 from rating.calendar import instant_text
 from rating.cases import Suspicion
 from rating.commands import TEXT
-from rating.fines import fine_taken_back, fining, fold_fine, take_back_fine
+from rating.fines import NO_FINE, fine_taken_back, fining, fold_fine, take_back_fine
 from rating.holds import fold_released, releasing
 from rating.kind import Kind
 from rating.life import fold_reclaimed, numbers_of_provider, reclaiming
@@ -44,15 +44,20 @@ def _suspect_fraud(state: State, command: Command) -> Event:
     provider_id = number.contracts[-1].provider_id
     after = with_bar(number, _BAR, command.at)
     effect = _barred(state, number, after, command) | {"provider_id": provider_id}
-    postings: tuple[Posting, ...] = ()
+    fine = NO_FINE
     if provider_id != PLATFORM:
         amount_hao = state.book.penalties.fraud_fine_hao
-        fine, postings = fining(
-            state, command.command_id, provider_id, amount_hao, command.at, name, "suspected fraud"
-        )
-        effect |= fine
+        fine = fining(state, command.command_id, provider_id, amount_hao, command.at, name, "suspected_fraud")
     changes = state_changes(number, after, command.at)
-    return Event(command.command_id, command.kind, command.at, effect, postings, changes)
+    return Event(
+        command.command_id,
+        command.kind,
+        command.at,
+        effect | fine.effect,
+        fine.postings,
+        changes,
+        detail=fine.warning,
+    )
 
 
 def _barred(state: State, number: Number, after: Number, command: Command) -> dict[str, Any]:

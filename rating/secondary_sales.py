@@ -15,6 +15,8 @@ from rating.reasons import Reason
 from rating.registry import contracted_number
 from rating.state import State
 
+_CAUSE = "secondary_sale"
+
 
 def _fine_hao(state: State, times: int) -> int:
     penalties = state.book.penalties
@@ -35,22 +37,21 @@ def _notice_secondary_sale(state: State, command: Command) -> Event:
     times = 1 + (earlier.times if earlier is not None and earlier.provider_id == provider_id else 0)
     effect: dict[str, object] = {"service_number": name, "provider_id": provider_id, "times": times}
     if command.fields["legitimate"] is False:  # to be rectified at once: the fine falls with the notice
-        fine, postings = fining(
-            state,
-            command.command_id,
-            provider_id,
-            _fine_hao(state, times),
-            command.at,
-            name,
-            "secondary sale",
+        fine = fining(
+            state, command.command_id, provider_id, _fine_hao(state, times), command.at, name, _CAUSE
         )
-        return Event(command.command_id, command.kind, command.at, effect | fine, postings)
+        return Event(
+            command.command_id,
+            command.kind,
+            command.at,
+            effect | fine.effect,
+            fine.postings,
+            detail=fine.warning,
+        )
     days = state.book.penalties.rectify_working_days
     until, warning = working_days.end_after(command.at, days, state.book.working_days)
     effect["rectify_by"] = instant_text(until)
-    if warning is not None:
-        effect["warning"] = warning
-    return Event(command.command_id, command.kind, command.at, effect)
+    return Event(command.command_id, command.kind, command.at, effect, detail=warning)
 
 
 def _secondary_sale_noticed(state: State, event: Event) -> None:
@@ -69,10 +70,9 @@ def not_rectified(state: State, service_number: str, at: datetime) -> Event:
     name = f"unrectified/{service_number}/{instant_text(at)}"
     fine_id = f"{service_number}-{day_of(at)}"
     fine_id = name if fine_id in state.fines else fine_id
-    effect, postings = fining(
-        state, fine_id, sale.provider_id, _fine_hao(state, sale.times), at, service_number, "secondary sale"
-    )
-    return Event(name, "not_rectified", at, {"service_number": service_number} | effect, postings)
+    fine = fining(state, fine_id, sale.provider_id, _fine_hao(state, sale.times), at, service_number, _CAUSE)
+    effect = {"service_number": service_number} | fine.effect
+    return Event(name, "not_rectified", at, effect, fine.postings, detail=fine.warning)
 
 
 def rectification_missed(state: State, event: Event) -> None:

@@ -91,8 +91,6 @@ def _working(con: duckdb.DuckDBPyConnection, posting: Row, event: Row) -> Iterat
                 f"It is overdue on {effect.get('due_at')} if it has not been paid by then: "
                 "the day of its notice counts as zero, then working days (R-PEN-4)."
             )
-            if "warning" in effect:
-                yield effect["warning"]
         case "feature_fee":
             yield f"{effect.get('feature')} has this price in the price book of that day; on since {effect.get('since')}."
 
@@ -204,6 +202,8 @@ def _input(event: Row) -> Iterator[str]:
     if event["outcome"] == "accepted":
         if event["kind"] in OF_EVENTS:
             yield f"By {OF_EVENTS[event['kind']]}."
+        if event["detail"]:
+            yield event["detail"]
         return
     reason = Reason(event["reason"]) if event["reason"] in list(Reason) else None
     meaning = f", {reason.meaning}" if reason else ""

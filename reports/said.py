@@ -31,8 +31,15 @@ def answers_table(answers: Sequence[Answer]) -> pa.Table:
 
 
 def said_of_answers(answers: Sequence[Answer]) -> list[str]:
-    """A line for each command that a rule or the reader turned down, at most SHOWN, with what to do; then the counts."""
+    """A line for each command that a rule or the reader turned down, at most SHOWN, with what to do; then the counts.
+
+    One that was accepted with a warning has a line too.
+    """
     lines = [
+        f"{one.command_id} accepted, with a warning: {one.detail}"
+        for one in answers
+        if one.outcome == "accepted" and one.detail
+    ] + [
         f"{one.command_id or '(no id)'} {one.outcome}: {one.reason}: {one.detail} "
         f"What to do: {Reason(one.reason or '').what_to_do}."
         for one in answers

@@ -17,7 +17,7 @@ from reports.statement_details import detail_tables
 from reports.statement_numbers import add_cards, number_tables
 from reports.statement_providers import provider_tables
 from reports.statement_tables import Column, Table
-from reports.statement_words import line_word, pot_word, words
+from reports.statement_words import line_word, list_word, pot_word, words
 
 _NAME_EMS, _NAME_LINES = 18_500, 3
 _FACT_EMS = 21_000
@@ -225,7 +225,7 @@ def _entries(entries: Sequence[Entry], language: str) -> Table:
                 entry.at.astimezone(SHANGHAI).strftime("%m-%d %H:%M"),
                 table.fit(1, line_word(entry.kind, language)),
                 entry.service_number or "",
-                table.fit(3, entry.reference or ""),
+                table.fit(3, list_word(entry.reference or "", language)),
                 table.fit(4, entry.posting_id),
                 text.amount(entry.amount_hao, places),
             ]

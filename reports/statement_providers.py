@@ -76,7 +76,7 @@ def _fines(part: ProviderPart, language: str) -> Table:
             [
                 str(fine.notice_on),
                 fine.service_number or "",
-                table.fit(2, fine.reason),
+                table.fit(2, list_word(fine.reason, language)),
                 str(fine.due_on),
                 said["unpaid"] if fine.paid_on is None else str(fine.paid_on),
                 text.amount(fine.amount_hao),

@@ -59,6 +59,8 @@ _LISTS = {
     "satisfaction": ("满意度调查", "Satisfaction survey"),
     "fax": ("网络传真", "Fax"),
     "conference": ("电话会议", "Conference"),
+    "secondary_sale": ("二次销售", "Secondary sale"),
+    "suspected_fraud": ("涉嫌诈骗", "Suspected fraud"),
     "open": ("争议中", "disputed"),
     "upheld": ("争议维持", "upheld"),
     "reversed": ("争议冲正", "reversed"),
@@ -189,7 +191,7 @@ def pot_word(pot: str, language: str) -> str:
 
 
 def list_word(value: str, language: str) -> str:
-    """A class, state, tag, feature or outcome of a dispute; one that is not known here stands as it is."""
+    """A class, state, tag, feature, cause of a fine or outcome of a dispute; one that is not known here stands as it is."""
     return _in(_LISTS, value, language)
 
 

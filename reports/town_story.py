@@ -35,7 +35,7 @@ ORDER BY seq""",
         "What was disputed, fined and priced anew?",
         """\
 SELECT 'dispute about ' || feature AS what, provider_id, outcome, amount FROM disputes
-UNION ALL SELECT 'fine for a ' || reason, provider_id, state, amount FROM fines
+UNION ALL SELECT 'fine: ' || reason, provider_id, state, amount FROM fines
 UNION ALL SELECT 'calls at a rate that was recorded late', provider_id, count(*) || ' calls', sum(amount)
 FROM postings WHERE kind = 'rerating' GROUP BY provider_id""",
     ),

@@ -21,7 +21,7 @@ COMMENT ON COLUMN events.at IS 'When it takes effect; null if it could not be re
 COMMENT ON COLUMN events.kind IS 'Such as sign_contract, receive_payment, alert or close_month.';
 COMMENT ON COLUMN events.outcome IS 'accepted, duplicate, refused (a rule said no) or rejected (unreadable).';
 COMMENT ON COLUMN events.reason IS 'Why not, from the closed list (see the view reasons); null if accepted.';
-COMMENT ON COLUMN events.detail IS 'The sentence that says by which value; null if accepted.';
+COMMENT ON COLUMN events.detail IS 'The sentence that says by which value; if accepted null, or a warning.';
 COMMENT ON COLUMN events.payload IS 'The command as it was given, as JSON without its id, time and kind.';
 COMMENT ON COLUMN events.effect IS 'What was decided, as JSON.';
 COMMENT ON COLUMN events.received_at IS 'When it arrived here.';
