@@ -73,8 +73,23 @@ class Month:
         self.chain_head = _head_after(chain, self.close["seq"])
         self._read_closes()
         self._read_postings()
+        self._read_penalties(self.close["seq"])
         if with_calls:
             self._read_calls()
+
+    def _read_penalties(self, until_seq: int) -> None:
+        """Fines and disputes as they stood at the close: what came of them later is on a later statement."""
+        asked = {"month": self.month, "until_seq": until_seq}
+        self.fines: dict[str, list[s.Fine]] = defaultdict(list)
+        for row in self._ask("fines", **asked):
+            paid_at, last_day = row["paid_at"], day_of(row["due_at"] - timedelta(microseconds=1))
+            fine = s.Fine(
+                row["fine_id"], day_of(row["issued_at"]), last_day, row["reason"], row["amount_hao"],
+                row["service_number"], None if paid_at is None else day_of(paid_at),
+            )  # fmt: skip
+            self.fines[row["provider_id"]].append(fine)
+        disputes = self._ask("disputes", until_seq=until_seq)
+        self.disputes: dict[str, str] = {row["posting_id"]: row["outcome"] for row in disputes}
 
     def _read_calls(self) -> None:
         self.days: dict[str, list[_NumberDay]] = defaultdict(list)
@@ -327,7 +342,14 @@ class Month:
             for day in self.days.get(one.customer.party_id, [])
         ]
         fees = tuple(
-            s.FeatureFee(p.posting_id, day_of(p.at), p.service_number or "", p.reason or "", p.amount_hao)
+            s.FeatureFee(
+                p.posting_id,
+                day_of(p.at),
+                p.service_number or "",
+                p.reason or "",
+                p.amount_hao,
+                self.disputes.get(p.posting_id),
+            )
             for p in self.postings.get(owner, [])
             if p.kind == "feature_fee"
         )
@@ -337,7 +359,7 @@ class Month:
             vat=self._vat(owner, account),
             entries=tuple(self._entries(owner)),
             days=_summed_days(days),
-            part=s.ProviderPart(fees, (), groups),
+            part=s.ProviderPart(fees, tuple(self.fines[provider_id]), groups),
         )
 
     def _groups(self, provider_id: str, depth: int) -> Iterator[s.ProviderGroup]:
