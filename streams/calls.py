@@ -22,7 +22,7 @@ from streams.cluster import CALLS_GROUP, BrokerFault, Cluster, Topic
 from streams.ledger_thread import LedgerThread
 from streams.messages import MessageDecoder
 from streams.metrics import Metrics
-from streams.positions import Gap, starts
+from streams.positions import Bounds, Gap, starts
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
@@ -262,16 +262,7 @@ class CallsReader:
 
         self._settle(_HANDING_OVER_S)
         numbers = [one.partition for one in partitions]
-        bounds = {
-            number: consumer.get_watermark_offsets(TopicPartition(self.topic.name, number), timeout=_ANSWER_S)
-            for number in numbers
-        }
-        unanswered = sorted(number for number, found in bounds.items() if found is None)
-        if unanswered:
-            raise BrokerFault(
-                f"Kafka did not say within {_ANSWER_S} s which offsets it has of {self.topic.name}, partitions "
-                f"{unanswered}: look at the broker, then start the worker again."
-            )
+        bounds = {number: self._bounds(consumer, number) for number in numbers}
 
         def positions(home: Any) -> dict[int, int]:
             home.see()
@@ -283,6 +274,32 @@ class CallsReader:
         )
         self.assigned, self.joined = frozenset(numbers), True
         self._metrics.assigned(len(numbers))
+
+    def _bounds(self, consumer: Consumer, partition: int) -> Bounds:
+        """What the broker has of a partition. One that has just come back may not know at once that it leads.
+
+        Only exceptions of ours may leave a rebalance: the client passes its own on as something that Python does
+        not take for an exception.
+        """
+        from confluent_kafka import KafkaException, TopicPartition
+
+        why, until_s = "it did not answer", time.monotonic() + _ANSWER_S
+        while time.monotonic() < until_s and not self._stopping.is_set():
+            try:
+                found = consumer.get_watermark_offsets(
+                    TopicPartition(self.topic.name, partition), timeout=_ANSWER_S
+                )
+            except KafkaException as error:
+                why = str(error)
+                time.sleep(_LOOK_S)
+            else:
+                if found is not None:
+                    first, end = found
+                    return first, end
+        raise BrokerFault(
+            f"Kafka did not say within {_ANSWER_S} s which offsets it has of {self.topic.name}/{partition}: {why}. "
+            "Look at the broker; a worker that is started when it answers goes on where the ledger is."
+        )
 
     def _revoke(self, consumer: Consumer, _partitions: list[TopicPartition]) -> None:
         self._give_up(_HANDING_OVER_S)

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from mode import Service
 
@@ -70,8 +71,10 @@ class Threads(Service):
     def _guarded(self, job: Callable[[], None]) -> None:
         try:
             job()
-        except BaseException as error:  # noqa: BLE001  the worker ends with it
-            self._fail(error)
+        except:  # noqa: E722  what librdkafka's client raises out of a rebalance is no BaseException
+            error: Any = sys.exc_info()[1]
+            known = isinstance(error, BaseException)
+            self._fail(error if known else BrokerFault(f"Kafka's client cannot go on: {error}."))
 
     async def on_stop(self) -> None:
         """Drains: calls that were fetched are committed, then what follows from them is published."""

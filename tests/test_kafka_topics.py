@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 from click.testing import CliRunner
@@ -47,13 +48,11 @@ def test_topics_are_made_once_with_what_suits_each(cluster: Cluster) -> None:
 def test_status_shows_the_lag_in_records_and_seconds(cluster: Cluster, tmp_path: Path) -> None:
     run(cluster, "topics", "create", "--partitions", "2")
     a_home(tmp_path / "home")
-    send_calls(cluster, [a_call(1), a_call(2)], partition=1, timestamp=1_700_000_000_000)
+    send_calls(cluster, [a_call(1), a_call(2)], partition=1, timestamp=int(time.time() * 1000) - 60_000)
     code, said = run(
         cluster,
         "--home",
         str(tmp_path / "home"),
-        "--now",
-        "2023-11-14T22:14:20Z",
         "topics",
         "status",
         "--format",
@@ -62,9 +61,10 @@ def test_status_shows_the_lag_in_records_and_seconds(cluster: Cluster, tmp_path:
     assert code == 0, said
     rows = {(row["topic"].removeprefix(cluster.prefix), row["partition"]): row for row in json.loads(said)}
     assert rows["cdrs", 0]["lag_records"] == 0
+    assert 60 <= rows["cdrs", 1].pop("lag_s") < 120
     assert rows["cdrs", 1] == {
         "topic": f"{cluster.prefix}cdrs", "partition": 1, "first_offset": 0, "end_offset": 2, "ledger_offset": 0,
-        "group_offset": None, "lag_records": 2, "lag_s": 60,
+        "group_offset": None, "lag_records": 2,
     }  # fmt: skip
     assert rows["alerts", 0]["lag_records"] is None
 
