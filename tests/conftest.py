@@ -42,7 +42,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if lacks:
         which = "tests that kill their broker" if os.environ.get("FENTAN_KAFKA") else "tests on a real Kafka"
         terminalreporter.write_line(
-            f"Left out: the {which} (tests/test_kafka_*.py), for there is no {lacks}; install it"
+            f"Left out: the {which} (tests/test_kafka_*.py), for this machine lacks {lacks}; install what is missing"
             + ("." if os.environ.get("FENTAN_KAFKA") else ", or set FENTAN_KAFKA=host:port.")
         )
 
