@@ -9,7 +9,19 @@ import subprocess
 import sys
 import time
 
-ALL = ("kernel", "decode", "ingest", "commits", "seen", "query", "commands", "rules", "statements", "alerts")
+ALL = (
+    "kernel",
+    "decode",
+    "ingest",
+    "commits",
+    "seen",
+    "query",
+    "questions",
+    "commands",
+    "rules",
+    "statements",
+    "alerts",
+)
 
 
 def main(names: list[str]) -> int:

@@ -84,6 +84,15 @@ def parts(made: list[Statement], folder: Path) -> None:
         print(f"{name:32} {cost * 1000:7.1f} ms CPU")
 
 
+def by_size(sizes: list[int], folder: Path) -> None:
+    """What a PDF costs by the calls of its one number."""
+    typesetter = Typesetter(folder)
+    for calls in sizes:
+        made = [a_customer([a_number(f"400{at:07d}", calls, at)], party_id=f"C{at:06d}") for at in range(40)]
+        cost = seconds_each(typesetter.pdf, made)
+        print(f"a PDF of one number with {calls:3} calls {cost * 1000:7.1f} ms CPU, {1 / cost:6.1f}/s a core")
+
+
 def throughput(made: list[Statement], count: int, workers: int, folder: Path) -> None:
     """All three files, written and fsynced; memory of the processes that set them."""
     list(issue_statements(many(made, workers * 16), folder / "warm", workers))
@@ -101,12 +110,14 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--count", type=int, default=400)
     options.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    options.add_argument("--sizes", type=int, nargs="*", default=[0, 30, 111])
     options.add_argument("--large", type=int, default=50_000)
     given = options.parse_args()
     made = [ordinary(seed) for seed in range(min(given.count, 120))]
     print(f"{len(made)} ordinary statements, {sum(map(calls_of, made)) // len(made)} calls each on average")
     with tempfile.TemporaryDirectory() as folder:
         parts(made, Path(folder) / "parts")
+        by_size(given.sizes, Path(folder) / "sizes")
         for workers in sorted({1, given.workers}):
             throughput(made, given.count, workers, Path(folder))
         before = resident_mb()
