@@ -65,6 +65,8 @@ class LedgerConsumer(driver.Consumer):
                 return starts(home.events, parts.commands.topic, bounds, parts.accepted_gaps)
 
             found = await asyncio.wrap_future(parts.ledger.submit(positions))
+        except asyncio.CancelledError:  # the next rebalance has come already
+            raise
         except BaseException as error:
             parts.fail(error)
             raise

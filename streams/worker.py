@@ -163,7 +163,9 @@ class _Worker:
 
     def _fail(self, reason: BaseException) -> None:
         """From any thread: the worker ends, and says this."""
-        if self._reason is None and not isinstance(reason, asyncio.CancelledError):
+        if isinstance(reason, asyncio.CancelledError):
+            return
+        if self._reason is None:
             self._reason = self._explained(reason)
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._ending.set)
