@@ -79,22 +79,26 @@ def _charged(home: Home, cause: Event) -> pa.Table:
             SELECT c.* FROM {home.calls.scan_sql()} c JOIN starts s ON c.service_number = s.number
             WHERE c.outcome = 'rated' AND c.start_at >= s.from_at AND c.month >= $month AND c.seq < $until),
         moves AS (
-            SELECT p.call_id, p.customer_id,
+            SELECT p.call_id, p.customer_id, p.provider_id,
                    CASE WHEN starts_with(p.debit, 'customer/') THEN p.amount ELSE -p.amount END AS amount
-            FROM (SELECT unnest(p_kind) AS kind, replace(unnest(p_reverses), 'call/', '') AS call_id,
+            FROM (SELECT unnest(p_kind) AS kind, substr(unnest(p_reverses), length('call/') + 1) AS call_id,
                          unnest(p_debit) AS debit, unnest(p_amount) AS amount,
-                         unnest(p_service_number) AS number, unnest(p_customer_id) AS customer_id
+                         unnest(p_service_number) AS number, unnest(p_customer_id) AS customer_id,
+                         unnest(p_provider_id) AS provider_id
                   FROM {home.events.scan_sql()} WHERE kind = 'rerate' AND outcome = 'accepted') p
             WHERE p.kind = 'rerating' AND list_contains($numbers, p.number)),
         sums AS (
-            SELECT call_id, customer_id, sum(amount) AS amount
+            SELECT call_id, customer_id, any_value(provider_id) AS provider_id, sum(amount) AS amount
             FROM (FROM moves UNION ALL
-                  SELECT call_id, customer_id, owner_fee FROM reached WHERE call_id IN (SELECT call_id FROM moves))
-            GROUP BY ALL),
+                  SELECT call_id, customer_id, provider_id, owner_fee FROM reached
+                  WHERE call_id IN (SELECT call_id FROM moves))
+            GROUP BY call_id, customer_id),
         moved AS (
-            SELECT call_id, arg_max(customer_id, abs(amount)) AS customer_id, arg_max(amount, abs(amount)) AS amount
+            SELECT call_id, arg_max(customer_id, abs(amount)) AS customer_id,
+                   arg_max(provider_id, abs(amount)) AS provider_id, arg_max(amount, abs(amount)) AS amount
             FROM sums GROUP BY call_id)
         SELECT {columns}, coalesce(m.customer_id, c.customer_id) AS customer_id,
+               coalesce(m.provider_id, c.provider_id) AS provider_id,
                CAST(coalesce(m.amount, c.owner_fee) AS DECIMAL(18, 4)) AS charged
         FROM reached c LEFT JOIN moved m ON m.call_id = c.call_id
         ORDER BY c.seq"""
@@ -122,13 +126,15 @@ def _differing(home: Home, charged: pa.Table) -> Iterator[Rerated]:
             pc.or_kleene(pc.equal(fees, 0), pc.equal(payers, part.column("customer_id"))),
         )
         other = pc.invert(pc.fill_null(same, False))  # noqa: FBT003 - Arrow's own signature
-        part, fees, payers = (column.filter(other) for column in (part, fees, payers))
+        providers = rated.column("provider_id").cast(pa.string())
+        part, fees, payers, providers = (column.filter(other) for column in (part, fees, payers, providers))
         columns = (
-            to_list(part.column(name)) for name in ("call_id", "service_number", "customer_id", "month")
+            to_list(part.column(name))
+            for name in ("call_id", "service_number", "customer_id", "provider_id", "month")
         )
         so_far = from_decimal_array(part.column("charged")).tolist()
         now = from_decimal_array(fees.combine_chunks()).tolist()
-        yield from map(Rerated, *columns, so_far, to_list(payers), now)
+        yield from map(Rerated, *columns, so_far, to_list(payers), to_list(providers), now)
 
 
 def _as_records(rows: pa.Table) -> pa.Table:

@@ -11,6 +11,7 @@ from typing import Any
 
 from rating.accounts import Event
 from rating.calendar import instant_text, parse_instant
+from rating.minimums import minimums_recalled
 from rating.money import yuan_text
 from rating.state import CLEAR, Bar, Number, Standing, State
 from rating.suspensions import ARREARS, bars_of, bars_text, state_changes, with_bar, with_bars, without_bars
@@ -85,10 +86,22 @@ def _alert(state: State, account: str, kind: str, at: datetime, since: datetime 
         if moved
         else {}
     )
+    effect |= _recalled(state, moved, at)
     changes = tuple(
         change for before, after in moved for change in state_changes(before, after, max(at, before.since_at))
     )
     return Event(str(effect["alert_id"]), "alert", at, effect, changes=changes)
+
+
+def _recalled(state: State, moved: list[tuple[Number, Number]], at: datetime) -> dict[str, Any]:
+    """The minimums of closed months that a freeze or its end changes, if it is recorded late (R-MIN-7, R-MIN-8)."""
+    months: dict[str, Any] = {}
+    for before, after in moved:
+        held, holds = before.contract, after.contract
+        if held is not None and holds is not None and held.frozen != holds.frozen:
+            recalled = minimums_recalled(state, before, held, holds, max(at, before.since_at))
+            months |= recalled.get("closed_minimums", {})
+    return {"reaches_back": True, "closed_minimums": months} if months else {}
 
 
 def _restored(account: str, at: datetime, standing: Standing) -> Event:

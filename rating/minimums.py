@@ -135,13 +135,17 @@ def top_up(minimum_hao: int, calls_hao: int) -> int:
     return max(0, minimum_hao - calls_hao)
 
 
-def closed_minimums(state: State, before: Contract, after: Contract, from_at: datetime) -> dict[str, str]:
+def closed_minimums(
+    state: State, number: Number, before: Contract, after: Contract, from_at: datetime
+) -> dict[str, str]:
     """month -> minimum as charged so far, of each closed month whose minimum a fact recorded late changes."""
     found: dict[str, str] = {}
+    earlier = [one for one in number.contracts[:-1] if one.customer_id == before.customer_id]
     closed, month = state.closed_month, month_of(from_at)
     while closed is not None and month <= closed:
-        charged_hao = charged_minimum(before, month).minimum_hao
-        if charged_hao != charged_minimum(after, month).minimum_hao:
+        least_hao = max((charged_minimum(one, month).minimum_hao for one in earlier), default=0)
+        charged_hao = max(least_hao, charged_minimum(before, month).minimum_hao)
+        if charged_hao != max(least_hao, charged_minimum(after, month).minimum_hao):
             found[month] = yuan_text(charged_hao)
         month = next_month(month)
     return found
@@ -154,14 +158,15 @@ def adjustment(
     before_hao: int,
     after_hao: int,
     billed_month: str,
-    charged_hao: int | None = None,
+    minimums_hao: tuple[int, int] | None = None,
 ) -> Posting | None:
     """The posting that keeps a closed month's top-up right when its calls change (R-MIN-7).
 
-    `charged_hao` is the minimum that was charged so far, if that changes too.
+    `minimums_hao` is the minimum that was charged so far and the one to charge, if that changes too.
     """
-    minimum_hao = charged_minimum(contract, month).minimum_hao
-    earlier_hao = minimum_hao if charged_hao is None else charged_hao
+    if minimums_hao is None:
+        minimums_hao = (charged_minimum(contract, month).minimum_hao,) * 2
+    earlier_hao, minimum_hao = minimums_hao
     delta_hao = top_up(minimum_hao, after_hao) - top_up(earlier_hao, before_hao)
     if delta_hao == 0:
         return None
@@ -181,12 +186,26 @@ def adjustment(
 
 
 def contract_of(number: Number, customer_id: str, month: str) -> Contract | None:
-    """The customer's contract on the number that covers the month, the latest if several do."""
-    for contract in reversed(number.contracts):
-        activated, ended = contract.activated_at, contract.ended_at
-        if contract.customer_id == customer_id and activated is not None and month_of(activated) <= month:
-            return contract if ended is None or month_of(ended) >= month else None
-    return None
+    """The customer's contract on the number that covers the month.
+
+    If several do, since it was reclaimed and contracted anew, the one with the greatest minimum, of equals the latest:
+    the new one's opening month does not make up for the days of the old one (R-MIN-8).
+    """
+    found = [
+        contract
+        for contract in reversed(number.contracts)
+        if contract.customer_id == customer_id and _covers(contract, month)
+    ]
+    if len(found) > 1:
+        return max(found, key=lambda contract: charged_minimum(contract, month).minimum_hao)
+    return found[0] if found else None
+
+
+def _covers(contract: Contract, month: str) -> bool:
+    activated, ended = contract.activated_at, contract.ended_at
+    if activated is None or month_of(activated) > month:
+        return False
+    return ended is None or month_of(ended) >= month
 
 
 def latest_contract_of(number: Number, customer_id: str) -> Contract | None:
@@ -220,7 +239,7 @@ def minimums_recalled(
     state: State, number: Number, before: Contract, after: Contract, from_at: datetime
 ) -> dict[str, Any]:
     """What an effect says if it changes minimums of closed months: their top-ups are made up for next (R-MIN-7)."""
-    months = closed_minimums(state, before, after, from_at)
+    months = closed_minimums(state, number, before, after, from_at)
     return {"reaches_back": True, "closed_minimums": {number.service_number: months}} if months else {}
 
 
@@ -274,12 +293,15 @@ def _set_minimum(state: State, command: Command) -> Event:
         )
     if minimum_hao % HAO_PER_FEN:
         raise Refused(Reason.BAD_VALUE, f"minimum {yuan_text(minimum_hao)} is not a whole number of fen.")
-    changed = contract._replace(raises=(*contract.raises, (from_month, minimum_hao)))
+    changed = contract
+    if minimum_hao > held_hao:  # as in a contract, only what is above counts as raised (R-MIN-3)
+        changed = contract._replace(raises=(*contract.raises, (from_month, minimum_hao)))
     from_at = max(start_of_month(from_month), contract.signed_at)
     effect: dict[str, object] = {
         "service_number": number.service_number,
         "minimum": yuan_text(minimum_hao),
         "from_month": from_month,
+        "raised": minimum_hao > held_hao,
         **minimums_recalled(state, number, contract, changed, from_at),
     }
     changes = tuple(minimum_changes(number.service_number, changed, from_at))
@@ -287,6 +309,8 @@ def _set_minimum(state: State, command: Command) -> Event:
 
 
 def _minimum_set(state: State, event: Event) -> None:
+    if not event.effect.get("raised", True):
+        return
     number = state.numbers[event.effect["service_number"]]
     contract = number.contracts[-1]
     raised = (event.effect["from_month"], parse_yuan(event.effect["minimum"]))

@@ -24,15 +24,17 @@ Key = tuple[str, str, str]
 class Rerated(NamedTuple):
     """One call whose charge differs: what `customer_id` is charged so far, and what `payer_id` pays by what is known now.
 
-    `payer_id` None: nobody pays.
+    Each with the provider that the number was with. `payer_id` None: nobody pays.
     """
 
     call_id: str
     service_number: str
     customer_id: str
+    provider_id: str
     month: str
     charged_hao: int
     payer_id: str | None
+    payer_provider_id: str | None
     fee_hao: int
 
 
@@ -67,23 +69,23 @@ def differences(state: State, calls: Iterable[Rerated]) -> Differences:
     """One posting for the same payer; for another one what takes the charge back, and the new charge."""
     postings: list[Posting] = []
     moved: dict[Key, int] = defaultdict(int)
-    frames: dict[tuple[str, str], tuple[str, str, str, str]] = {}
+    frames: dict[tuple[str, str], tuple[str, str, str]] = {}
     new, add = tuple.__new__, postings.append  # a million calls may differ: no layer between
-    for call_id, number, customer_id, month, charged_hao, payer_id, fee_hao in calls:
-        charges: tuple[tuple[str, int], ...]
+    for call_id, number, customer_id, with_id, month, charged_hao, payer_id, payer_with_id, fee_hao in calls:
+        charges: tuple[tuple[str, str | None, int], ...]
         if payer_id == customer_id:
-            charges = ((customer_id, fee_hao - charged_hao),)
+            charges = ((customer_id, with_id, fee_hao - charged_hao),)
         elif payer_id is None:
-            charges = ((customer_id, -charged_hao),)
+            charges = ((customer_id, with_id, -charged_hao),)
         else:
-            charges = ((customer_id, -charged_hao), (payer_id, fee_hao))
-        for who, delta_hao in charges:
+            charges = ((customer_id, with_id, -charged_hao), (payer_id, payer_with_id, fee_hao))
+        for who, provider_id, delta_hao in charges:
             if not delta_hao:
                 continue
             frame = frames.get((who, month))
             if frame is None:
                 frame = frames[who, month] = _frame(state, who, month)
-            usage, billed, provider_id, reason = frame
+            usage, billed, reason = frame
             debit, credit = (usage, REVENUE_CALLS) if delta_hao > 0 else (REVENUE_CALLS, usage)
             add(new(Posting, ("rerating", billed, debit, credit, abs(delta_hao), number, who, provider_id,
                               f"call/{call_id}", reason)))  # fmt: skip
@@ -91,10 +93,9 @@ def differences(state: State, calls: Iterable[Rerated]) -> Differences:
     return Differences(postings, {key: hao for key, hao in moved.items() if hao})
 
 
-def _frame(state: State, customer_id: str, month: str) -> tuple[str, str, str, str]:
-    """What the postings of a customer's calls of a month have in common: usage, month billed to, provider, reason."""
-    provider_id = state.customers[customer_id].provider_id
-    return accounts.usage(customer_id), state.billed_month(month), provider_id, f"call of {month}"
+def _frame(state: State, customer_id: str, month: str) -> tuple[str, str, str]:
+    """What the postings of a customer's calls of a month have in common: usage, month billed to, reason."""
+    return accounts.usage(customer_id), state.billed_month(month), f"call of {month}"
 
 
 def keys_of(state: State, cause: Event, found: Differences) -> set[Key]:
@@ -113,7 +114,9 @@ def rerate(
     postings, moved, recalled = found.postings, found.moved, _recalled(state, cause)
     for key in sorted(moved.keys() | recalled.keys()):
         before = usage_before.get(key, 0)
-        adjusted = _adjusted(state, key, before, before + moved.get(key, 0), recalled.get(key))
+        now_hao = _minimum_now(state, key)
+        charged = (recalled.get(key, now_hao), now_hao)
+        adjusted = _adjusted(state, key, before, before + moved.get(key, 0), charged)
         postings += [adjusted] if adjusted else []
     effect = {
         "caused_by": cause.command_id,
@@ -134,7 +137,7 @@ def _recalled(state: State, cause: Event) -> dict[Key, int]:
 
 
 def _adjusted(
-    state: State, key: Key, before_hao: int, after_hao: int, charged_hao: int | None
+    state: State, key: Key, before_hao: int, after_hao: int, minimums_hao: tuple[int, int]
 ) -> Posting | None:
     """What makes up a closed month's top-up for other calls or another minimum; None for an open month."""
     service_number, customer_id, month = key
@@ -146,13 +149,25 @@ def _adjusted(
         contract = minimums.latest_contract_of(number, customer_id)
     if contract is None:
         return None
-    return minimums.adjustment(number, contract, month, before_hao, after_hao, billed, charged_hao)
+    return minimums.adjustment(number, contract, month, before_hao, after_hao, billed, minimums_hao)
 
 
 def _raised_by(state: State, key: Key, charged_hao: int) -> int:
+    return _minimum_now(state, key) - charged_hao
+
+
+def _minimum_now(state: State, key: Key) -> int:
+    """The month's minimum after the first event that is due, though later ones were folded in already.
+
+    The first of those that changes it says what it was before.
+    """
+    due: tuple[Event, ...] = state.facts.get("reaching_back", ())
+    for later in due[1:]:
+        if (found := _recalled(state, later).get(key)) is not None:
+            return found
     service_number, customer_id, month = key
     contract = minimums.contract_of(state.numbers[service_number], customer_id, month)
-    return (minimums.charged_minimum(contract, month).minimum_hao if contract else 0) - charged_hao
+    return 0 if contract is None else minimums.charged_minimum(contract, month).minimum_hao
 
 
 def rerated(state: State, event: Event) -> None:

@@ -165,7 +165,7 @@ class PaperLedger:
                 while closed is not None and month <= closed:
                     key = (number.service_number, contract.customer_id, month)
                     minimum_hao = minimums.charged_minimum(contract, month).minimum_hao
-                    found[key] = max(0, minimum_hao - usage.get(key, 0))
+                    found[key] = max(found.get(key, 0), minimum_hao - usage.get(key, 0))
                     month = next_month(month)
         return found
 
@@ -219,5 +219,15 @@ class PaperLedger:
         charged = {customer: hao for customer, hao in self.charges(call).items() if hao}
         customer, hao = next(iter(charged.items()), (spent.customer_id, 0))
         now = self._price(spent.service_number, call.start, call.minutes, spent.received_at)
-        payer, fee = (now[0], now[2]) if now else (None, 0)
-        return rerating.Rerated(spent.call_id, spent.service_number, customer, spent.month, hao, payer, fee)
+        payer, provider, fee = now or (None, None, 0)
+        return rerating.Rerated(
+            spent.call_id,
+            spent.service_number,
+            customer,
+            call.provider_id,
+            spent.month,
+            hao,
+            payer,
+            provider,
+            fee,
+        )

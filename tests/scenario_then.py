@@ -216,9 +216,13 @@ _READERS: dict[str, Callable[[World, list[str]], str]] = {
     "restricted": lambda world, _: next(
         (name for name, number in world.home.state.numbers.items() if number.restricted), "nothing"
     ),
+    "through": lambda world, _: " ".join(
+        sorted({str(p.provider_id) for event in world.events for p in event.postings})
+    ),
     "with": lambda world, _: _first_number(world).contracts[-1].provider_id,
     "due": lambda world, words: f"{words[0]} {_shown(world.home.state.fines[words[0]].due_at)}",
     "state": lambda world, _: _first_number(world).state,
+    "closes": lambda world, _: f"{sum(event.kind == 'close_month' for event in world.events)} months",
     "class": lambda world, _: list(world.home.state.numbers.values())[-1].number_class,
     "leaf": _leaf,
     "minimum": _minimum,
