@@ -38,10 +38,11 @@ def _suspect_fraud(state: State, command: Command) -> Event:
     check_step(number, command.kind, command.at)
     in_order(number, command)
     name = number.service_number
-    if name in state.suspicions:
-        said = "confirmed" if state.suspicions[name].confirmed else "open"
-        raise Refused(Reason.ALREADY_SUSPECTED, f"The suspicion of {name} is {said} already (R-PEN-1).")
     provider_id = number.contracts[-1].provider_id
+    earlier = state.suspicions.get(name)
+    if earlier is not None and not _of_another(earlier, provider_id):
+        said = "confirmed" if earlier.confirmed else "open"
+        raise Refused(Reason.ALREADY_SUSPECTED, f"The suspicion of {name} is {said} already (R-PEN-1).")
     after = with_bar(number, _BAR, command.at)
     effect = _barred(state, number, after, command) | {"provider_id": provider_id}
     fine = NO_FINE
@@ -60,6 +61,11 @@ def _suspect_fraud(state: State, command: Command) -> Event:
     )
 
 
+def _of_another(suspicion: Suspicion, provider_id: str) -> bool:
+    """True of a confirmed case that was closed with another provider: the number may be suspected with this one."""
+    return suspicion.confirmed and suspicion.provider_id != provider_id
+
+
 def _barred(state: State, number: Number, after: Number, command: Command) -> dict[str, Any]:
     effect: dict[str, Any] = {"service_number": number.service_number, "bars": bars_text(after.bars)}
     contract, moved = number.contract, after.contract
@@ -72,6 +78,9 @@ def _fraud_suspected(state: State, event: Event) -> None:
     name, provider_id = event.effect["service_number"], event.effect["provider_id"]
     fold_bars(state, event)
     fold_fine(state, event)
+    earlier = state.suspicions.get(name)
+    if earlier is not None:  # its provider's case stays (R-PEN-2), under a key of its own
+        state.suspicions.put(f"{name} {earlier.provider_id}", earlier)
     state.suspicions.put(name, Suspicion(name, provider_id, event.effect.get("fine_id")))
     close_provider(state, provider_id, f"fraud {name}")
 

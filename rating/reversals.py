@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rating.accounts import DERIVED_KINDS, Command, Event, Refused
+from rating.cases import Fine
 from rating.commands import TEXT
 from rating.fines import fine_taken_back
 from rating.kind import Kind
@@ -43,8 +44,7 @@ def _refuse_open_cases(state: State, posting_id: str) -> None:
         raise Refused(
             Reason.FINE_SETTLED, f"The fine {fine.fine_id} was paid: reverse its payment before the fine."
         )
-    suspicion = state.suspicions.get(fine.cause or "")
-    if suspicion is not None and suspicion.fine_id == fine.fine_id:
+    if any(suspicion.fine_id == fine.fine_id for suspicion in state.suspicions.values()):
         raise Refused(
             Reason.UNDER_SUSPICION,
             f"The fine {fine.fine_id} belongs to the suspicion of {fine.cause}: clear_suspicion takes it back (R-PEN-1).",
@@ -59,9 +59,17 @@ def _posting_reversed(state: State, event: Event) -> None:
         return
     if posting_id == fine.posting_id:
         fine_taken_back(state, fine, event.command_id)
-    else:  # its payment bounced: it is due as before, at once if its day is over
-        state.fines.put(fine.fine_id, fine._replace(state="open"))
-        state.schedule("fine_overdue", fine.fine_id, fine.due_at)
+    else:
+        _payment_bounced(state, fine)
+
+
+def _payment_bounced(state: State, fine: Fine) -> None:
+    """It is due as before, at once if its day is over; what shut the provider down already does so once."""
+    if f"fine {fine.fine_id}" in state.providers[fine.provider_id].closed_for:
+        state.fines.put(fine.fine_id, fine._replace(state="overdue"))
+        return
+    state.fines.put(fine.fine_id, fine._replace(state="open"))
+    state.schedule("fine_overdue", fine.fine_id, fine.due_at)
 
 
 KINDS = {

@@ -68,11 +68,19 @@ def not_rectified(state: State, service_number: str, at: datetime) -> Event:
     """The sale was not rectified by 24:00 of the last working day: the fine is issued (R-PEN-3)."""
     sale = state.sales[service_number]
     name = f"unrectified/{service_number}/{instant_text(at)}"
-    fine_id = f"{service_number}-{day_of(at)}"
-    fine_id = name if fine_id in state.fines else fine_id
+    fine_id = _free_fine_id(state, f"{service_number}-{day_of(at)}")
     fine = fining(state, fine_id, sale.provider_id, _fine_hao(state, sale.times), at, service_number, _CAUSE)
     effect = {"service_number": service_number} | fine.effect
     return Event(name, "not_rectified", at, effect, fine.postings, detail=fine.warning)
+
+
+def _free_fine_id(state: State, fine_id: str) -> str:
+    """The id, numbered if a clerk gave it to another fine: what falls due can't be refused."""
+    found, copy = fine_id, 1
+    while found in state.fines:
+        copy += 1
+        found = f"{fine_id}-{copy}"
+    return found
 
 
 def rectification_missed(state: State, event: Event) -> None:
