@@ -6,7 +6,7 @@ The states that each step starts from are `rating.life_table`'s.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from rating import accounts
@@ -86,7 +86,7 @@ def _reclaim_number(state: State, command: Command) -> Event:
     in_order(number, command)
     contract = number.contracts[-1]
     if reason == "arrears":
-        _refuse_unless_abandoned(state, number, contract)
+        _refuse_unless_abandoned(state, number, contract, command.at)
     elif reason == "customer_request":
         _refuse_while_held_back(number)
     else:
@@ -95,10 +95,11 @@ def _reclaim_number(state: State, command: Command) -> Event:
     return Event(command.command_id, command.kind, command.at, effect | {"reason": reason}, changes=changes)
 
 
-def _refuse_unless_abandoned(state: State, number: Number, contract: Contract) -> None:
+def _refuse_unless_abandoned(state: State, number: Number, contract: Contract, at: datetime) -> None:
     """Reclaiming for arrears needs long arrears and the customer's word (R-NUM-5)."""
     standing = state.standings.get(accounts.customer(contract.customer_id), CLEAR)
-    if standing.stage != "long_arrears":
+    days = timedelta(days=state.book.arrears.long_arrears_after_days)
+    if standing.stage != "long_arrears" or standing.since is None or at < standing.since + days:
         since = f"in arrears since {instant_text(standing.since)}" if standing.since else "not in arrears"
         raise Refused(
             Reason.NOT_LONG_IN_ARREARS,

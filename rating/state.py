@@ -73,7 +73,10 @@ class Hold(NamedTuple):
 
 
 class Contract(NamedTuple):
-    """A customer's right to a number. Rates and raises are effective-dated; months count from `starts_on`."""
+    """A customer's right to a number. Rates and raises are effective-dated; months count from `starts_on`.
+
+    `moved_at` is when it came to its provider, if that is not the one that signed it.
+    """
 
     customer_id: str
     provider_id: str
@@ -91,6 +94,7 @@ class Contract(NamedTuple):
     ended_at: datetime | None = None
     frozen: tuple[tuple[datetime, datetime | None], ...] = ()
     disuse_at: datetime | None = None
+    moved_at: datetime | None = None
 
 
 class Bar(NamedTuple):

@@ -34,10 +34,12 @@ def _moved(number: Number, provider_id: str, command: Command) -> Event:
         raise Refused(
             Reason.SAME_PROVIDER, f"{number.service_number} is with {provider_id} already: nothing was moved."
         )
-    if command.at < contract.signed_at:
+    since_at = contract.moved_at or contract.signed_at
+    if command.at < since_at:
+        said = "was transferred" if contract.moved_at else "was signed"
         raise Refused(
             Reason.BAD_STATE,
-            f"The contract of {number.service_number} was signed on {instant_text(contract.signed_at)}, after this "
+            f"The contract of {number.service_number} {said} on {instant_text(since_at)}, after this "
             f"command's time {instant_text(command.at)}.",
         )
     moved = contract._replace(provider_id=provider_id)
@@ -60,7 +62,8 @@ def _moved(number: Number, provider_id: str, command: Command) -> Event:
 
 def _number_moved(state: State, event: Event) -> None:
     number = state.numbers[event.effect["service_number"]]
-    put_contract(state, number, number.contracts[-1]._replace(provider_id=event.effect["provider_id"]))
+    moved = number.contracts[-1]._replace(provider_id=event.effect["provider_id"], moved_at=event.at)
+    put_contract(state, number, moved)
 
 
 KINDS = {
