@@ -179,7 +179,7 @@ class Home:
         """The command ids that were accepted, caught up with the ledger."""
         if self._seen_commands is None:
             self._seen_commands = Seen.open(self.folder / "cache" / "seen-commands", None)
-        self._seen_commands.follow(self.events, "command_id", "accepted")
+        self._seen_commands.follow(self.events, "command_id", "accepted", only_with="source")
         return self._seen_commands
 
     def see(self) -> None:
@@ -265,7 +265,10 @@ class Home:
         """The ids of the events that this process has just committed are known without reading them again."""
         seen = self._seen_commands
         if seen is not None and seen.next_seq + rows.num_rows == self.events.next_seq:
-            accepted = rows.filter(pc.equal(rows.column("outcome"), "accepted"))
+            sent = pc.is_valid(
+                rows.column("source")
+            )  # our own decisions have ids that a command may have, too
+            accepted = rows.filter(pc.and_(sent, pc.equal(rows.column("outcome"), "accepted")))
             ids, seqs = accepted.column("command_id"), accepted.column("seq")
             seen.add(ids, seqs, next_seq=self.events.next_seq, head=self.events.head)
 

@@ -164,8 +164,15 @@ class Seen:
             if self._spilled:
                 self.publish()
 
-    def follow(self, log: Log, id_column: str, outcome: str, month_column: str | None = None) -> None:
-        """Catches up with a table: the ids of its rows with this outcome.
+    def follow(
+        self,
+        log: Log,
+        id_column: str,
+        outcome: str,
+        month_column: str | None = None,
+        only_with: str | None = None,
+    ) -> None:
+        """Catches up with a table: the ids of its rows with this outcome, if `only_with` has a value there.
 
         An index that was built from another ledger, or from commits that a power cut has undone since, is
         dropped and built again.
@@ -173,11 +180,13 @@ class Seen:
         if not self._proven and self._head is not None and not log.had_head(self.next_seq, self._head):
             self.reset()
         self._proven = True
-        columns = ["seq", "outcome", id_column, *([month_column] if month_column else [])]
+        columns = ["seq", "outcome", id_column, *(name for name in (month_column, only_with) if name)]
         while self.next_seq < log.next_seq:
             to_read = sum(file.rows for file in log.live_files() if file.seq_max >= self.next_seq)
             for rows in log.read_batches_since(self.next_seq, columns, ordered=False):
                 charged = rows.filter(pc.equal(rows.column("outcome"), outcome))
+                if only_with:
+                    charged = charged.filter(pc.is_valid(charged.column(only_with)))
                 months = charged.column(month_column) if month_column else None
                 self._put(charged.column(id_column), charged.column("seq"), months)
             self.next_seq, self._head = log.next_seq, log.head

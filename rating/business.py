@@ -116,9 +116,16 @@ def fold(state: State, event: Event) -> None:
             contracts.note_ahead(state, event)
         if event.effect.get("reaches_back"):
             rerating.note_due(state, event)
-        if event.kind not in _OWN and "first_month" not in state.facts:
-            state.facts.put("first_month", month_of(event.at))
+        if event.kind not in _OWN:
+            _note_month(state, event)
     pass_over(state)
+
+
+def _note_month(state: State, event: Event) -> None:
+    """The first month to close is that of the first command, or of money that moved earlier and was told later."""
+    first = state.facts.get("first_month")
+    if first is None or (event.postings and month_of(event.at) < first):
+        state.facts.put("first_month", month_of(event.at))
 
 
 def pass_over(state: State) -> None:
