@@ -44,11 +44,17 @@ def _refuse_open_cases(state: State, posting_id: str) -> None:
         raise Refused(
             Reason.FINE_SETTLED, f"The fine {fine.fine_id} was paid: reverse its payment before the fine."
         )
-    if any(suspicion.fine_id == fine.fine_id for suspicion in state.suspicions.values()):
-        raise Refused(
-            Reason.UNDER_SUSPICION,
-            f"The fine {fine.fine_id} belongs to the suspicion of {fine.cause}: clear_suspicion takes it back (R-PEN-1).",
-        )
+    for suspicion in state.suspicions.values():
+        if suspicion.fine_id == fine.fine_id:
+            said = (
+                "was confirmed: it is final"
+                if suspicion.confirmed
+                else "is open: clear_suspicion takes it back"
+            )
+            raise Refused(
+                Reason.UNDER_SUSPICION,
+                f"The suspicion of {fine.cause} that the fine {fine.fine_id} belongs to {said} (R-PEN-1).",
+            )
 
 
 def _posting_reversed(state: State, event: Event) -> None:
