@@ -42,7 +42,7 @@ demo: $(READY) ## Bills a make-believe town: three months, 300,000 calls. More: 
 	@$(BIN)/python -m fentan demo $(ARGS)
 
 test: lint ## Checks the style and the types, and runs all tests. Some: make test ARGS="-k ratchet"
-	$(BIN)/python -m pytest -n 2 $(ARGS)
+	$(BIN)/python -m pytest -n 3 $(ARGS)
 
 lint: $(READY) ## Checks style, formatting, types and the direction of imports.
 	$(BIN)/python -m ruff check .

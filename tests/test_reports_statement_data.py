@@ -98,7 +98,7 @@ def a_town(folder: Path, seed: int) -> World:
     return world
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(seed=st.integers(0, 2**32))
 def test_no_line_is_ever_on_anothers_statement(tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:
     """R-ARR-4: each call, posting and number is on the statement of its own customer, once, and all add up."""
