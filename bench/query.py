@@ -102,9 +102,9 @@ def compare(ours: Callable[[], object], by_hand: Callable[[], object]) -> tuple[
     return statistics.median(taken[0]), statistics.median(taken[1])
 
 
-def main() -> None:
-    """Prints one line a question: through the views, by hand, their ratio and what it should reach."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def asked_for(measure: Callable[[Path, int], None], description: str) -> None:
+    """Calls `measure` with the folder and the number of rows that the command line names."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--rows", type=int, default=10_000_000)
     parser.add_argument("--dir", type=Path, help="where the files are made and left for another run")
     args = parser.parse_args()
@@ -156,4 +156,4 @@ def answer(con: duckdb.DuckDBPyConnection, sql: str) -> list[tuple[object, ...]]
 
 
 if __name__ == "__main__":
-    main()
+    asked_for(measure, __doc__.splitlines()[0])

@@ -8,8 +8,6 @@ each is compared. The files are those of `bench.query`.
 
 from __future__ import annotations
 
-import argparse
-import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -71,15 +69,5 @@ def measure(folder: Path, rows: int) -> None:
         )
 
 
-def main() -> None:
-    """Prints a line a question."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", type=int, default=10_000_000)
-    parser.add_argument("--dir", type=Path, help="where the files are made and left for another run")
-    args = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="fentan-questions-") as made:
-        measure(args.dir or Path(made), args.rows)
-
-
 if __name__ == "__main__":
-    main()
+    query.asked_for(measure, __doc__.splitlines()[0])

@@ -14,7 +14,7 @@ from rating.calendar import instant_text, parse_instant
 from rating.minimums import minimums_recalled
 from rating.money import yuan_text
 from rating.state import CLEAR, Bar, Number, Standing, State
-from rating.suspensions import ARREARS, bars_of, bars_text, state_changes, with_bar, with_bars, without_bars
+from rating.suspensions import ARREARS, bars_text, put_bars, state_changes, with_bar, without_bars
 
 _STEPS = {"suspended": "suspended", "frozen": "frozen", "long_arrears": "long_arrears"}
 
@@ -75,17 +75,12 @@ def _alert(state: State, account: str, kind: str, at: datetime, since: datetime 
         moved = _barred(state, account, Bar(kind, ARREARS), at)
     elif kind == "cleared":
         moved = _lifted(state, account, at)
-    effect |= (
-        {
-            "bars": {
-                after.service_number: bars_text(after.bars)
-                for before, after in moved
-                if after.bars != before.bars
-            }
+    if moved:
+        effect["bars"] = {
+            after.service_number: bars_text(after.bars)
+            for before, after in moved
+            if after.bars != before.bars
         }
-        if moved
-        else {}
-    )
     effect |= _recalled(state, moved, at)
     changes = tuple(
         change for before, after in moved for change in state_changes(before, after, max(at, before.since_at))
@@ -161,8 +156,7 @@ def alerted(state: State, event: Event) -> None:
     state.standings.put(account, moved)
     _reschedule(state, account, kind, since)
     for service_number, bars in event.effect.get("bars", {}).items():
-        number = state.numbers[service_number]
-        state.numbers.put(service_number, with_bars(number, bars_of(bars), max(event.at, number.since_at)))
+        put_bars(state, service_number, bars, event.at)
 
 
 def _reschedule(state: State, account: str, kind: str, since: datetime | None) -> None:

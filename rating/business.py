@@ -33,17 +33,13 @@ from rating import (
 from rating.accounts import PLATFORM, Command, Event, Refused
 from rating.calendar import instant_text, month_of
 from rating.commands import Field
-from rating.kind import Kind
+from rating.kind import Kind, changes_nothing
 from rating.reasons import Reason
 from rating.state import State
 
 
 def _tick(_: State, command: Command) -> Event:
     return Event(command.command_id, command.kind, command.at)
-
-
-def _nothing(_state: State, _event: Event) -> None:
-    """Time passed; what was due has its own events."""
 
 
 KINDS: dict[str, Kind] = {
@@ -62,7 +58,7 @@ KINDS: dict[str, Kind] = {
     **fraud.KINDS,
     **secondary_sales.KINDS,
     **fines.KINDS,
-    "tick": Kind({}, _tick, _nothing),
+    "tick": Kind({}, _tick, changes_nothing),
 }
 
 _DUE: dict[str, Callable[[State, str, datetime], Event]] = {
@@ -92,7 +88,7 @@ _OWN: dict[str, Callable[[State, Event], None]] = {
     "suspend_unverified": real_name.unverified_suspended,
     "not_rectified": secondary_sales.rectification_missed,
     "fine_overdue": fines.fine_fell_overdue,
-    "adjust_minimum": _nothing,
+    "adjust_minimum": changes_nothing,
     "rerate": rerating.rerated,
 }
 """Events that are decided by ourselves, not commanded."""

@@ -69,19 +69,13 @@ def _sign_contract(state: State, command: Command) -> Event:
     postings = _fee(
         state, effect, plan, number, starts_on, add_months(starts_on, plan.fee_months or 0), command
     )
+    contract = _contract(effect, command.at)
     changes = (
         Change(number.service_number, "state", command.at, value="locked"),
-        Change(
-            number.service_number,
-            "holder",
-            command.at,
-            customer_id=customer.customer_id,
-            provider_id=customer.provider_id,
-            plan_id=plan.plan_id,
-        ),
+        holder_change(number.service_number, contract, command.at),
         Change(number.service_number, "rate", command.at, rate_hao=rate_hao, increment_s=plan.increment_s),
         Change(number.service_number, "minimum", command.at, minimum_hao=minimum_hao),
-        *ahead_again(number, _contract(effect, command.at), command.at, {"holder", "rate", "minimum"}),
+        *ahead_again(number, contract, command.at, {"holder", "rate", "minimum"}),
     )
     return Event(command.command_id, command.kind, command.at, effect, postings, changes)
 
@@ -154,6 +148,18 @@ def _contract(effect: Mapping[str, Any], at: datetime) -> Contract:
     )
 
 
+def holder_change(service_number: str, contract: Contract, at: datetime) -> Change:
+    """The catalogue's change: the contract's customer, provider and plan hold the number from `at` on."""
+    return Change(
+        service_number,
+        "holder",
+        at,
+        customer_id=contract.customer_id,
+        provider_id=contract.provider_id,
+        plan_id=contract.plan_id,
+    )
+
+
 def ahead_again(
     number: Number, contract: Contract, at: datetime, facets: Collection[str]
 ) -> Iterator[Change]:
@@ -172,14 +178,7 @@ def ahead_again(
         elif facet == "minimum":
             yield Change(name, "minimum", from_at, minimum_hao=held_minimum(contract, month_of(from_at)))
         else:
-            yield Change(
-                name,
-                "holder",
-                from_at,
-                customer_id=contract.customer_id,
-                provider_id=contract.provider_id,
-                plan_id=contract.plan_id,
-            )
+            yield holder_change(name, contract, from_at)
 
 
 def note_ahead(state: State, event: Event) -> None:
@@ -248,13 +247,10 @@ def _renew_contract(state: State, command: Command) -> Event:
     }
     ends = add_months(anchor, paid + plan.fee_months)
     postings = _fee(state, effect, plan, number, starts, ends, command)
-    holder = Change(
+    holder = holder_change(
         number.service_number,
-        "holder",
+        contract._replace(plan_id=plan.plan_id),
         max(start_of_day(starts), contract.signed_at),
-        customer_id=contract.customer_id,
-        provider_id=contract.provider_id,
-        plan_id=plan.plan_id,
     )
     return Event(command.command_id, command.kind, command.at, effect, postings, (holder,))
 

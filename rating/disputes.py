@@ -6,7 +6,7 @@ from rating.accounts import Command, Event, Posting, Refused
 from rating.cases import Dispute
 from rating.commands import TEXT, TEXT_OR_NONE
 from rating.kind import Kind
-from rating.payments import reversal_of
+from rating.payments import known_posting, refuse_reversed, reversal_of
 from rating.reasons import Reason
 from rating.registry import refuse_closed
 from rating.state import State
@@ -20,9 +20,7 @@ def _open_dispute(state: State, command: Command) -> Event:
     if dispute_id in state.disputes:
         raise Refused(Reason.ALREADY_EXISTS, f"The dispute {dispute_id!r} was opened already.")
     posting_id = command.fields["posting_id"]
-    posting = state.gathered.get(posting_id)
-    if posting is None:
-        raise Refused(Reason.UNKNOWN_POSTING, f"There is no posting {posting_id!r}.")
+    posting = known_posting(state, posting_id)
     if posting.kind not in DISPUTABLE:
         raise Refused(
             Reason.NOT_DISPUTABLE,
@@ -32,8 +30,7 @@ def _open_dispute(state: State, command: Command) -> Event:
         earlier = state.disputes[state.disputed[posting_id]]
         said = f"was settled: {earlier.outcome}" if earlier.outcome else "is open"
         raise Refused(Reason.ALREADY_DISPUTED, f"The dispute {earlier.dispute_id} about {posting_id} {said}.")
-    if posting_id in state.reversed:
-        raise Refused(Reason.ALREADY_REVERSED, f"{posting_id} was reversed by {state.reversed[posting_id]}.")
+    refuse_reversed(state, posting_id)
     refuse_closed(state, str(posting.provider_id))
     effect = {"dispute_id": dispute_id, "posting_id": posting_id}
     return Event(command.command_id, command.kind, command.at, effect)

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from rating.accounts import PLATFORM, Command, Event, Posting, Refused
 from rating.calendar import instant_text
 from rating.cases import Suspicion
 from rating.commands import TEXT
 from rating.fines import NO_FINE, fine_taken_back, fining, fold_fine, take_back_fine
 from rating.holds import fold_released, releasing
-from rating.kind import Kind
+from rating.kind import Kind, changes_nothing
 from rating.life import fold_reclaimed, numbers_of_provider, reclaiming
 from rating.life_table import check_step
-from rating.minimums import minimums_recalled
 from rating.reasons import Reason
 from rating.registry import close_provider, in_order, known_number, known_provider, reopen_provider
-from rating.state import Bar, Number, State
-from rating.suspensions import SUSPICION, bars_of, bars_text, fold_bars, state_changes, with_bar, without_bars
+from rating.state import Bar, State
+from rating.suspensions import (
+    SUSPICION,
+    bars_effect,
+    bars_of,
+    bars_text,
+    fold_bars,
+    state_changes,
+    with_bar,
+    without_bars,
+)
 
 _BAR = Bar("frozen", SUSPICION)
 _CONFIRMED = Bar("frozen", "fraud")
@@ -44,7 +50,7 @@ def _suspect_fraud(state: State, command: Command) -> Event:
         said = "confirmed" if earlier.confirmed else "open"
         raise Refused(Reason.ALREADY_SUSPECTED, f"The suspicion of {name} is {said} already (R-PEN-1).")
     after = with_bar(number, _BAR, command.at)
-    effect = _barred(state, number, after, command) | {"provider_id": provider_id}
+    effect = bars_effect(state, number, after, command.at) | {"provider_id": provider_id}
     fine = NO_FINE
     if provider_id != PLATFORM:
         amount_hao = state.book.penalties.fraud_fine_hao
@@ -66,14 +72,6 @@ def _of_another(suspicion: Suspicion, provider_id: str) -> bool:
     return suspicion.confirmed and suspicion.provider_id != provider_id
 
 
-def _barred(state: State, number: Number, after: Number, command: Command) -> dict[str, Any]:
-    effect: dict[str, Any] = {"service_number": number.service_number, "bars": bars_text(after.bars)}
-    contract, moved = number.contract, after.contract
-    if contract is not None and moved is not None:
-        effect |= minimums_recalled(state, number, contract, moved, command.at)
-    return effect
-
-
 def _fraud_suspected(state: State, event: Event) -> None:
     name, provider_id = event.effect["service_number"], event.effect["provider_id"]
     fold_bars(state, event)
@@ -91,7 +89,7 @@ def _clear_suspicion(state: State, command: Command) -> Event:
     suspicion = _suspicion_of(state, number.service_number)
     in_order(number, command)
     after = without_bars(number, {_BAR}, command.at)
-    effect = _barred(state, number, after, command)
+    effect = bars_effect(state, number, after, command.at)
     postings: tuple[Posting, ...] = ()
     if suspicion.fine_id is not None:
         fine = state.fines[suspicion.fine_id]
@@ -174,10 +172,6 @@ def _record_filing(state: State, command: Command) -> Event:
     return Event(command.command_id, command.kind, command.at, effect)
 
 
-def _nothing_more(_state: State, _event: Event) -> None:
-    """The event says it all."""
-
-
 _NUMBER = {"service_number": TEXT}
 KINDS = {
     "suspect_fraud": Kind(_NUMBER, _suspect_fraud, _fraud_suspected),
@@ -185,6 +179,6 @@ KINDS = {
     "confirm_fraud": Kind(_NUMBER, _confirm_fraud, _fraud_confirmed),
     "declare_serious": Kind({"provider_id": TEXT}, _declare_serious, _declared_serious),
     "record_filing": Kind(
-        {"provider_id": TEXT, "authority": TEXT, "reference": TEXT}, _record_filing, _nothing_more
+        {"provider_id": TEXT, "authority": TEXT, "reference": TEXT}, _record_filing, changes_nothing
     ),
 }

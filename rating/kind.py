@@ -17,3 +17,7 @@ class Kind:
     fields: Mapping[str, Field]
     decide: Callable[[State, Command], Event]
     mutate: Callable[[State, Event], None]
+
+
+def changes_nothing(_state: State, _event: Event) -> None:
+    """What to fold in of an event whose row, or whose postings, say it all."""

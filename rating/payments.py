@@ -8,7 +8,7 @@ from rating import accounts
 from rating.accounts import BAD_DEBT, BANK, PLATFORM, Command, Event, Posting, Refused
 from rating.calendar import month_of
 from rating.commands import AMOUNT, TEXT
-from rating.kind import Kind
+from rating.kind import Kind, changes_nothing
 from rating.money import yuan_text
 from rating.reasons import Reason
 from rating.state import State
@@ -111,6 +111,20 @@ def _write_off(state: State, command: Command) -> Event:
     return Event(command.command_id, command.kind, command.at, {"account": account}, (posting,))
 
 
+def known_posting(state: State, posting_id: str) -> Posting:
+    """The posting; Refused if there is none with this id."""
+    posting = state.gathered.get(posting_id)
+    if posting is None:
+        raise Refused(Reason.UNKNOWN_POSTING, f"There is no posting {posting_id!r}.")
+    return posting
+
+
+def refuse_reversed(state: State, posting_id: str) -> None:
+    """Refused if the posting was taken back before: that is done once (R-INV-3)."""
+    if posting_id in state.reversed:
+        raise Refused(Reason.ALREADY_REVERSED, f"{posting_id} was reversed by {state.reversed[posting_id]}.")
+
+
 def reversal_of(state: State, posting_id: str, posting: Posting, at: datetime, reason: str) -> Posting:
     """The posting the other way that names what it takes back (R-INV-3)."""
     return Posting(
@@ -127,13 +141,9 @@ def reversal_of(state: State, posting_id: str, posting: Posting, at: datetime, r
     )
 
 
-def _nothing_more(_state: State, _event: Event) -> None:
-    """The postings say it all."""
-
-
 _MOVED = {"account": TEXT, "amount": AMOUNT, "reference": TEXT}
 KINDS = {
-    "receive_payment": Kind(_MOVED, _receive_payment, _nothing_more),
-    "refund": Kind(_MOVED, _refund, _nothing_more),
-    "write_off": Kind({"account": TEXT, "reason": TEXT}, _write_off, _nothing_more),
+    "receive_payment": Kind(_MOVED, _receive_payment, changes_nothing),
+    "refund": Kind(_MOVED, _refund, changes_nothing),
+    "write_off": Kind({"account": TEXT, "reason": TEXT}, _write_off, changes_nothing),
 }

@@ -17,7 +17,6 @@ from rating.state import Bar, Number, State
 from rating.suspensions import (
     REAL_NAME,
     barred_event,
-    bars_of,
     bars_text,
     fold_bars,
     state_changes,
@@ -194,13 +193,8 @@ def suspend_unverified(state: State, service_number: str, at: datetime) -> Event
 
 def unverified_suspended(state: State, event: Event) -> None:
     """Folds `suspend_unverified`."""
-    number = state.numbers[event.effect["service_number"]]
-    from_at = max(event.at, number.since_at)
-    after = number._replace(bars=bars_of(event.effect["bars"]))
-    if after.state != number.state:
-        after = after._replace(since_at=from_at)
-    state.numbers.put(number.service_number, after)
-    state.unschedule("suspend_unverified", number.service_number)
+    fold_bars(state, event)
+    state.unschedule("suspend_unverified", event.effect["service_number"])
 
 
 def documents_due(state: State, service_number: str, at: datetime) -> Event:

@@ -7,18 +7,15 @@ from rating.cases import Fine
 from rating.commands import TEXT
 from rating.fines import fine_taken_back
 from rating.kind import Kind
-from rating.payments import reversal_of
+from rating.payments import known_posting, refuse_reversed, reversal_of
 from rating.reasons import Reason
 from rating.state import State
 
 
 def _reverse_posting(state: State, command: Command) -> Event:
     posting_id = command.fields["posting_id"]
-    posting = state.gathered.get(posting_id)
-    if posting is None:
-        raise Refused(Reason.UNKNOWN_POSTING, f"There is no posting {posting_id!r}.")
-    if posting_id in state.reversed:
-        raise Refused(Reason.ALREADY_REVERSED, f"{posting_id} was reversed by {state.reversed[posting_id]}.")
+    posting = known_posting(state, posting_id)
+    refuse_reversed(state, posting_id)
     if posting.kind in DERIVED_KINDS:
         raise Refused(
             Reason.NOT_REVERSIBLE,

@@ -62,13 +62,19 @@ def state_changes(before: Number, after: Number, at: datetime) -> tuple[Change, 
     return (Change(after.service_number, "state", at, value=after.state),)
 
 
-def barred_event(state: State, command: Command, before: Number, after: Number, **more: Any) -> Event:
+def barred_event(state: State, command: Command, before: Number, after: Number) -> Event:
     """The event that changes a number's bars, and the minimums of closed months with them (R-MIN-7)."""
-    effect = {"service_number": before.service_number, "bars": bars_text(after.bars), **more}
-    if before.contract is not None and after.contract is not None:
-        effect |= minimums_recalled(state, before, before.contract, after.contract, command.at)
+    effect = bars_effect(state, before, after, command.at)
     changes = state_changes(before, after, command.at)
     return Event(command.command_id, command.kind, command.at, effect, changes=changes)
+
+
+def bars_effect(state: State, before: Number, after: Number, at: datetime) -> dict[str, Any]:
+    """What an effect says of a number whose bars change at `at`, and of the minimums that this changes."""
+    effect: dict[str, Any] = {"service_number": before.service_number, "bars": bars_text(after.bars)}
+    if before.contract is not None and after.contract is not None:
+        effect |= minimums_recalled(state, before, before.contract, after.contract, at)
+    return effect
 
 
 def bars_text(bars: tuple[Bar, ...]) -> list[list[str]]:
@@ -83,14 +89,25 @@ def bars_of(texts: list[list[str]]) -> tuple[Bar, ...]:
 
 def fold_bars(state: State, event: Event) -> None:
     """Folds the bars of the event's number in."""
-    number = state.numbers[event.effect["service_number"]]
-    state.numbers.put(number.service_number, with_bars(number, bars_of(event.effect["bars"]), event.at))
+    put_bars(state, event.effect["service_number"], event.effect["bars"], event.at)
+
+
+def put_bars(state: State, service_number: str, bars: list[list[str]], at: datetime) -> None:
+    """The number has just these bars from `at` on, or since its state changed last if that is later."""
+    number = state.numbers[service_number]
+    state.numbers.put(service_number, with_bars(number, bars_of(bars), max(at, number.since_at)))
+
+
+def _asked(state: State, command: Command) -> Number:
+    """The number of the command, if it may take this step."""
+    number = known_number(state, command.fields["service_number"])
+    in_order(number, command)
+    check_step(number, command.kind, command.at)
+    return number
 
 
 def _suspend_number(state: State, command: Command) -> Event:
-    number = known_number(state, command.fields["service_number"])
-    in_order(number, command)
-    check_step(number, "suspend_number", command.at)
+    number = _asked(state, command)
     bar = Bar("suspended", COMMAND)
     if bar in number.bars:
         raise Refused(Reason.BAD_STATE, f"{number.service_number} is suspended by command already.")
@@ -98,9 +115,7 @@ def _suspend_number(state: State, command: Command) -> Event:
 
 
 def _resume_number(state: State, command: Command) -> Event:
-    number = known_number(state, command.fields["service_number"])
-    in_order(number, command)
-    check_step(number, "resume_number", command.at)
+    number = _asked(state, command)
     bar = Bar("suspended", COMMAND)
     if bar not in number.bars:
         raise _still_barred(state, number)
@@ -111,9 +126,7 @@ def _freeze_number(state: State, command: Command) -> Event:
     reason = command.fields["reason"]
     if reason not in FREEZE_REASONS:
         raise Refused(Reason.BAD_VALUE, f"reason {reason!r} is not one of {', '.join(FREEZE_REASONS)}.")
-    number = known_number(state, command.fields["service_number"])
-    in_order(number, command)
-    check_step(number, "freeze_number", command.at)
+    number = _asked(state, command)
     bar = Bar("frozen", reason)
     if bar in number.bars:
         raise Refused(Reason.BAD_STATE, f"{number.service_number} is frozen for {reason} already.")
@@ -132,9 +145,7 @@ def _refuse_unless_in_arrears(state: State, number: Number) -> None:
 
 
 def _unfreeze_number(state: State, command: Command) -> Event:
-    number = known_number(state, command.fields["service_number"])
-    in_order(number, command)
-    check_step(number, "unfreeze_number", command.at)
+    number = _asked(state, command)
     lifted = {bar for bar in number.bars if bar.state == "frozen" and bar.why not in {ARREARS, SUSPICION}}
     if not lifted:
         raise _still_barred(state, number)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from rating.accounts import PLATFORM, Change, Command, Event, Refused
+from rating.accounts import PLATFORM, Command, Event, Refused
 from rating.calendar import instant_text
 from rating.commands import TEXT
-from rating.contracts import ahead_again
+from rating.contracts import ahead_again, holder_change
 from rating.kind import Kind
 from rating.life_table import check_step
 from rating.minimums import put_contract
@@ -43,14 +43,7 @@ def _moved(number: Number, provider_id: str, command: Command) -> Event:
             f"command's time {instant_text(command.at)}.",
         )
     moved = contract._replace(provider_id=provider_id)
-    holder = Change(
-        number.service_number,
-        "holder",
-        command.at,
-        customer_id=contract.customer_id,
-        provider_id=provider_id,
-        plan_id=contract.plan_id,
-    )
+    holder = holder_change(number.service_number, moved, command.at)
     effect = {
         "service_number": number.service_number,
         "provider_id": provider_id,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import re
 import sys
 from pathlib import Path
@@ -15,6 +14,7 @@ from rich.console import Console
 
 from ledger.faults import BadRequest, LedgerFault
 from ledger.tables import FORMATS, write_table
+from ledger.whole_files import drafted
 
 _SIZE = re.compile(r"[1-9]\d{0,5}(MB|GB)")
 
@@ -36,17 +36,13 @@ def write_answer(rows: pa.Table, form: str, out: Path | None) -> None:
         sys.stdout.buffer.write(_bytes(rows, form))
         sys.stdout.buffer.flush()
         return
-    draft = out.with_name(f".{out.name}.{os.getpid()}")
     try:
-        with draft.open("wb") as file:
+        with drafted(out) as draft, draft.open("wb") as file:
             _write(rows, form, file)
-        draft.replace(out)
     except OSError as error:
         raise LedgerFault(
             f"{out} could not be written: {error.strerror or error}. Name another file with --out."
         ) from None
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _bytes(rows: pa.Table, form: str) -> bytes:

@@ -26,7 +26,7 @@ from rating.accounts import Refused
 from rating.calendar import instant_text, month_of, next_month, start_of_day
 from reports.ask import ask_own
 from reports.explain_words import counted
-from reports.night_files import reconcile_lists, write_arrears, write_whole
+from reports.night_files import reconcile_lists, write_arrears, write_text
 from reports.publish import publish
 from reports.said import said_of_maintenance
 from reports.statements import issue
@@ -102,7 +102,7 @@ def run_night(home: Home, plan: Plan) -> Report:
     with _alone(home.folder / FOLDER / "lock"):
         steps = tuple(_steps(home, plan, as_of, folder))
         report = Report(home.folder, plan.day, steps)
-        write_whole(_next_report(folder), "\n".join(report.lines()) + "\n")
+        write_text(_next_report(folder), "\n".join(report.lines()) + "\n")
     return report
 
 
@@ -193,7 +193,7 @@ def _statements(home: Home, plan: Plan, as_of: datetime, step: Step) -> None:
             + (f", {len(done.findings):,} failed" if done.findings else "")
         )
         if not done.findings:
-            write_whole(mark, "")
+            write_text(mark, "")
 
 
 def _reconcile(home: Home, plan: Plan, as_of: datetime, folder: Path, step: Step) -> None:

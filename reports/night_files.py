@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import re
 from collections.abc import Iterator
 from datetime import datetime
@@ -14,6 +13,7 @@ from rich.console import Console
 
 from ledger.faults import BadRequest
 from ledger.tables import write_table
+from ledger.whole_files import write_whole
 from rating.calendar import parse_month
 from reports.ask import ask_own
 from reports.explain_words import counted
@@ -65,18 +65,10 @@ def write_csv(path: Path, rows: pa.Table) -> None:
     """As `--format csv` prints it."""
     text = io.StringIO()
     write_table(rows, "csv", Console(file=text, soft_wrap=True))
-    write_whole(path, text.getvalue())
+    write_text(path, text.getvalue())
 
 
-def write_whole(path: Path, text: str) -> None:
-    """The file is there with all of the text, or as it was before."""
+def write_text(path: Path, text: str) -> None:
+    """The file is there with all of the text, or as it was before; its folder is made if need be."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with draft.open("w", encoding="utf-8") as out:
-            out.write(text)
-            out.flush()
-            os.fsync(out.fileno())
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    write_whole(path, text.encode())

@@ -7,10 +7,10 @@ printed in another language than Chinese has its code in the name: `customer-C1~
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from pathlib import Path
 
+from ledger.whole_files import write_whole
 from reports.statement import Statement
 from reports.statement_csv import statement_csv
 from reports.statement_json import statement_json
@@ -79,7 +79,7 @@ def store(files: list[tuple[Path, bytes]]) -> None:
     """Writes the files one after the other, each whole or not at all, also after a power loss."""
     for path, content in files:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write_whole(path, content)
+        write_whole(path, content)
 
 
 def write_sums(folder: Path) -> None:
@@ -96,7 +96,7 @@ def write_sums(folder: Path) -> None:
         return
     files = sorted(path.name for path in folder.iterdir() if _stem(path.name) in issued)
     lines = [known.get(name) or f"{_sha256(folder / name)}  {name}" for name in files]
-    _write_whole(sums, "".join(f"{line}\n" for line in lines).encode())
+    write_whole(sums, "".join(f"{line}\n" for line in lines).encode())
 
 
 def _printed(name: str, language: str) -> str:
@@ -112,15 +112,3 @@ def _stem(name: str) -> str | None:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with draft.open("wb") as out:
-            out.write(content)
-            out.flush()
-            os.fsync(out.fileno())
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from ledger.faults import LedgerFault
 from ledger.files import fsync_path
+from ledger.whole_files import write_whole
 
 
 class PlaceFile:
@@ -39,13 +39,6 @@ class PlaceFile:
     def put(self, numbers: Mapping[str, int]) -> None:
         """Keeps them durably. Raises OSError if the disk does not take them; the file is then as before."""
         kept = {**self._numbers, **numbers}
-        draft = self._path.with_name(f".{self._path.name}.{os.getpid()}.tmp")
-        try:
-            draft.write_text(json.dumps(kept, indent=1), encoding="utf-8")
-            fsync_path(draft)
-            draft.replace(self._path)
-        except BaseException:
-            draft.unlink(missing_ok=True)
-            raise
+        write_whole(self._path, json.dumps(kept, indent=1).encode())
         fsync_path(self._path.parent)
         self._numbers = kept
