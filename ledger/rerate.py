@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from ledger import scan
 from ledger.faults import LedgerFault
-from ledger.garbage import uncollected
 from ledger.home import Home
 from ledger.log import LostRace
 from ledger.rows import EventRows
 from rating import business, rerating
 from rating.accounts import Event
 from rating.calendar import month_of
-from rating.calls import rate
-from rating.columns import to_list
-from rating.money import from_decimal_array
-from rating.records import RECORD
-from rating.rerating import Rerated
+from rating.calls import REPRICED_BY, charges
+from rating.columns import int64_array
+from rating.differences import REPRICED, differences
 
 
 def rerate_due(home: Home) -> None:
@@ -54,25 +48,23 @@ def decide_rerating(home: Home, rows: EventRows) -> None:
     cause = rerating.next_due(state)
     if cause is None:
         raise LedgerFault("No event reaches back: run `fentan verify`.")
-    charged = _charged(home, cause)
-    with uncollected():
-        found = rerating.differences(state, _differing(home, charged))
-        keys = rerating.keys_of(state, cause, found)
-        before = scan.usage_before(home.calls, state, keys, state.calls_seq)
-        event = rerating.rerate(state, cause, charged.num_rows, found, before)
+    calls = _repriced(home, _charged(home, cause))
+    found = differences(state, calls)
+    keys = rerating.keys_of(state, cause, found)
+    before = scan.usage_before(home.calls, state, keys, state.calls_seq)
+    event = rerating.rerate(state, cause, calls.num_rows, found, before)
     business.decided(state, event)
     rows.add(event, state.calls_seq, cause.at)
     for alert in business.consequences(state, event):
         rows.add(alert, state.calls_seq, cause.at)
 
 
-def _charged(home: Home, cause: Event) -> pa.Table:
+def _charged(home: Home, cause: Event) -> pa.Table | None:
     """The rated calls that the cause reaches, in seq order, with who is charged how much for each so far."""
     reach = rerating.reach(cause)
     if not home.calls.files() or not reach:
-        return pa.table({})
-    names = [field.name for field in RECORD if field.name not in {"fault", "fault_detail", "raw"}]
-    columns = ", ".join(f"c.{name}" for name in [*names, "seq", "month", "received_at"])
+        return None
+    columns = ", ".join(f"c.{name}" for name in ("call_id", "month", *REPRICED_BY))
     query = f"""
         WITH starts AS (SELECT unnest($numbers) AS number, unnest($starts) AS from_at),
         reached AS (
@@ -99,7 +91,7 @@ def _charged(home: Home, cause: Event) -> pa.Table:
             FROM sums GROUP BY call_id)
         SELECT {columns}, coalesce(m.customer_id, c.customer_id) AS customer_id,
                coalesce(m.provider_id, c.provider_id) AS provider_id,
-               CAST(coalesce(m.amount, c.owner_fee) AS DECIMAL(18, 4)) AS charged
+               (coalesce(m.amount, c.owner_fee) * 10000)::BIGINT AS charged_hao
         FROM reached c LEFT JOIN moved m ON m.call_id = c.call_id
         ORDER BY c.seq"""
     return scan.ask(
@@ -111,38 +103,15 @@ def _charged(home: Home, cause: Event) -> pa.Table:
     )
 
 
-def _differing(home: Home, charged: pa.Table) -> Iterator[Rerated]:
-    """The calls that the catalogue charges otherwise now; each keeps the arrival that it was rated with."""
-    if not charged.num_rows:
-        return
-    for arrival in pc.unique(charged.column("received_at")).to_pylist():
-        received = pa.scalar(arrival, charged.column("received_at").type)
-        part = charged.filter(pc.equal(charged.column("received_at"), received))
-        rated = rate(_as_records(part), home.prices, arrival)
-        fees = pc.fill_null(rated.column("owner_fee"), 0)
-        payers = rated.column("customer_id").cast(pa.string())
-        same = pc.and_(
-            pc.equal(fees, part.column("charged")),
-            pc.or_kleene(pc.equal(fees, 0), pc.equal(payers, part.column("customer_id"))),
-        )
-        other = pc.invert(pc.fill_null(same, False))  # noqa: FBT003 - Arrow's own signature
-        providers = rated.column("provider_id").cast(pa.string())
-        part, fees, payers, providers = (column.filter(other) for column in (part, fees, payers, providers))
-        columns = (
-            to_list(part.column(name))
-            for name in ("call_id", "service_number", "customer_id", "provider_id", "month")
-        )
-        so_far = from_decimal_array(part.column("charged")).tolist()
-        now = from_decimal_array(fees.combine_chunks()).tolist()
-        yield from map(Rerated, *columns, so_far, to_list(payers), to_list(providers), now)
-
-
-def _as_records(rows: pa.Table) -> pa.Table:
-    """Rows of `calls` as the records that they were."""
-    columns = [
-        rows.column(field.name).cast(field.type)
-        if field.name in rows.column_names
-        else pa.nulls(rows.num_rows, field.type)
-        for field in RECORD
-    ]
-    return pa.table(columns, schema=RECORD)
+def _repriced(home: Home, charged: pa.Table | None) -> pa.Table:
+    """The calls (REPRICED) with what they cost by the catalogue of now."""
+    if charged is None:
+        return REPRICED.empty_table()
+    now = charges(charged, home.prices)
+    columns = {
+        "payer_id": now.customer_id.cast(pa.string()),
+        "payer_provider_id": now.provider_id.cast(pa.string()),
+        "fee_hao": int64_array(now.fee_hao, pa.int64()),
+    }
+    columns |= {name: charged.column(name) for name in REPRICED.names if name not in columns}
+    return pa.table([columns[name] for name in REPRICED.names], schema=REPRICED)

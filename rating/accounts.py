@@ -10,9 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rating.reasons import Reason
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 PLATFORM = "platform"
 BANK = "platform/bank"
@@ -115,7 +118,10 @@ class Command(NamedTuple):
 
 
 class Event(NamedTuple):
-    """What was decided: a row of `events`. `effect` is all that `mutate` needs beside postings and changes."""
+    """What was decided: a row of `events`. `effect` is all that `mutate` needs beside postings and changes.
+
+    `of_calls` holds postings of calls as columns (`posting_columns.POSTINGS`); in the row they come before `postings`.
+    """
 
     command_id: str
     kind: str
@@ -126,6 +132,7 @@ class Event(NamedTuple):
     outcome: str = "accepted"
     reason: Reason | None = None
     detail: str | None = None
+    of_calls: pa.Table | None = None
 
 
 class Refused(Exception):

@@ -34,6 +34,7 @@ from rating.accounts import PLATFORM, Command, Event, Refused
 from rating.calendar import instant_text, month_of
 from rating.commands import Field
 from rating.kind import Kind, changes_nothing
+from rating.posting_columns import moved_hao, payers
 from rating.reasons import Reason
 from rating.state import State
 
@@ -103,8 +104,10 @@ def fields_of(kind: str) -> Mapping[str, Field] | None:
 def fold(state: State, event: Event) -> None:
     """Folds one row of `events` in, whatever its outcome: the next row has the next seq."""
     if event.outcome == "accepted":
-        if event.postings:
-            state.post(event.postings)
+        if event.of_calls is not None:
+            for (account, month), hao in moved_hao(event.of_calls).items():
+                state.move(account, hao, month)
+        state.post(event.postings)
         own = _OWN.get(event.kind)
         mutate = own if own is not None else KINDS[event.kind].mutate
         mutate(state, event)
@@ -194,13 +197,14 @@ def consequences(state: State, event: Event) -> Iterator[Event]:
     """The alerts that an event's postings cause, folded in one by one."""
     if event.outcome != "accepted":
         return
-    pairs = dict.fromkeys((posting.debit, posting.credit) for posting in event.postings)
     touched = dict.fromkeys(
         account[: account.index("/", account.index("/") + 1)]
-        for pair in pairs
-        for account in pair
+        for posting in event.postings
+        for account in (posting.debit, posting.credit)
         if not account.startswith("platform/")
     )
+    if event.of_calls is not None:
+        touched = dict.fromkeys([*payers(event.of_calls), *touched])
     for account in touched:
         if account == f"provider/{PLATFORM}":  # the platform owes itself nothing
             continue

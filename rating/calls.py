@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from rating import areas
 from rating.calendar import day_of, month_of, months_between, next_month, start_of_month
-from rating.columns import dictionary_array, int64_array, is_valid, one_chunk, text_parts
+from rating.columns import dictionary_array, int64_array, int64s, is_valid, one_chunk, text_parts
 from rating.money import MONEY, to_decimal_array
 from rating.numbers import is_95, is_800, normalise_callers, normalise_service_numbers
 from rating.records import INSTANT, RECORD
@@ -69,6 +69,9 @@ RATED = pa.schema(
 """What `rate` gives: the columns of the ledger's calls that rating knows. Few texts for many rows come as
 dictionaries. `month` is the month of the start if the call is rated, else that of its arrival."""
 
+REPRICED_BY = ("service_number", "caller_number", "caller_area", "start_at", "duration_s")
+"""The columns of RATED that `charges` looks at."""
+
 _OUTCOMES = pa.array(["rated", "rejected"])
 TAGS = pa.array(["outside_mainland", "suspended", "frozen", "mobile_caller_to_800"])
 _SUSPENDED, _FROZEN = BILLABLE.index("suspended"), BILLABLE.index("frozen")
@@ -122,6 +125,41 @@ def rate(records: pa.Table, catalogue: Catalogue, received_at: datetime) -> pa.T
     return pa.table([out[name] for name in RATED.names], schema=RATED)
 
 
+class Charges(NamedTuple):
+    """Who pays for n calls, with which provider the number is (both null: nobody pays), and how much."""
+
+    customer_id: pa.DictionaryArray
+    provider_id: pa.DictionaryArray
+    fee_hao: Int64s
+
+
+def charges(calls: pa.Table, catalogue: Catalogue) -> Charges:
+    """Calls that were rated before, n rows of RATED, at the terms that this catalogue has for their starts.
+
+    What was checked when they arrived is not checked again: they stay rated (R-INV-1).
+    """
+    given = {name: one_chunk(calls.column(name), RATED.field(name).type) for name in REPRICED_BY}
+    keys, start = normalise_service_numbers(given["service_number"]).keys, int64s(given["start_at"])
+    _, found = catalogue.find(keys, start)
+    customer, provider, tariff = (
+        np.ascontiguousarray(found[name]) for name in ("customer", "provider", "tariff")
+    )
+    valid = tariff != NOTHING
+    duration_s = np.where(valid, int64s(given["duration_s"]), 0)
+    per_min, bundled = np.zeros(len(keys), dtype=np.int64), None
+    if is_800(keys).any():  # only there the caller's leg is the owner's
+        callers = normalise_callers(given["caller_number"])
+        area, codes, outside = _areas(callers.origins, one_chunk(given["caller_area"], pa.string()))
+        per_min, bundled = _caller_rates(catalogue.terms, area, codes, outside, callers.texts, start)
+    price = (tariff // NOT_BILLABLE).astype(np.intp)
+    legs = _legs(keys, duration_s, catalogue.prices, price, per_min, bundled)
+    return Charges(
+        dictionary_array(np.where(valid, customer, NOTHING), catalogue.customers.texts),
+        dictionary_array(np.where(valid, provider, NOTHING), catalogue.providers.texts),
+        legs.owner_hao,
+    )
+
+
 def _charged(
     given: dict[str, pa.Array],
     keys: Int32s,
@@ -143,9 +181,7 @@ def _charged(
 
     callers = normalise_callers(given["caller_number"])
     area, area_codes, outside = _areas(callers.origins, given["caller_area"])
-    per_min, bundled = _caller_rates(catalogue.terms, area, area_codes, callers.texts, times.start)
-    if outside.any():
-        per_min[outside] = 0
+    per_min, bundled = _caller_rates(catalogue.terms, area, area_codes, outside, callers.texts, times.start)
     legs = _legs(keys, duration_s, catalogue.prices, price.astype(np.intp), per_min, bundled)
     mobile_to_800 = areas.is_mobile(callers.origins) & is_800(keys)
     return {
@@ -193,9 +229,12 @@ def _areas(origins: Int32s, given: pa.Array) -> tuple[Int32s, pa.Array, Bools]:
 
 
 def _caller_rates(
-    terms: Terms, area: Int32s, codes: pa.Array, callers: pa.Array, start: Int64s
+    terms: Terms, area: Int32s, codes: pa.Array, outside: Bools, callers: pa.Array, start: Int64s
 ) -> tuple[Int64s, Bools | None]:
-    """What a local minute costs each caller at the start of the call, and whose plan bundles it (R-CALL-2)."""
+    """What a local minute costs each caller at the start of the call, and whose plan bundles it (R-CALL-2).
+
+    0 for who is `outside` the mainland.
+    """
     names = codes.to_pylist()
     tables = np.array(
         [
@@ -217,6 +256,8 @@ def _caller_rates(
             )
             begun = begun & (period == at)
             bundled = begun if bundled is None else bundled | begun
+    if outside.any():
+        per_min[outside] = 0
     return per_min, bundled
 
 

@@ -7,35 +7,14 @@ adjusted in the open one, and their top-ups with them.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
-from typing import NamedTuple
 
-from rating import accounts, minimums
-from rating.accounts import REVENUE_CALLS, Event, Posting
+from rating import minimums
+from rating.accounts import Event, Posting
+from rating.differences import Differences, Key
 from rating.money import parse_yuan, yuan_text
 from rating.state import State
-
-Key = tuple[str, str, str]
-"""(service_number, customer_id, month)"""
-
-
-class Rerated(NamedTuple):
-    """One call whose charge differs: what `customer_id` is charged so far, and what `payer_id` pays by what is known now.
-
-    Each with the provider that the number was with. `payer_id` None: nobody pays.
-    """
-
-    call_id: str
-    service_number: str
-    customer_id: str
-    provider_id: str
-    month: str
-    charged_hao: int
-    payer_id: str | None
-    payer_provider_id: str | None
-    fee_hao: int
 
 
 def note_due(state: State, cause: Event) -> None:
@@ -58,49 +37,9 @@ def reach(cause: Event) -> dict[str, datetime]:
     return found
 
 
-class Differences(NamedTuple):
-    """The postings for the calls whose charge differs, and by how much each month's calls cost more or less."""
-
-    postings: list[Posting]
-    moved: dict[Key, int]
-
-
-def differences(state: State, calls: Iterable[Rerated]) -> Differences:
-    """One posting for the same payer; for another one what takes the charge back, and the new charge."""
-    postings: list[Posting] = []
-    moved: dict[Key, int] = defaultdict(int)
-    frames: dict[tuple[str, str], tuple[str, str, str]] = {}
-    new, add = tuple.__new__, postings.append  # a million calls may differ: no layer between
-    for call_id, number, customer_id, with_id, month, charged_hao, payer_id, payer_with_id, fee_hao in calls:
-        charges: tuple[tuple[str, str | None, int], ...]
-        if payer_id == customer_id:
-            charges = ((customer_id, with_id, fee_hao - charged_hao),)
-        elif payer_id is None:
-            charges = ((customer_id, with_id, -charged_hao),)
-        else:
-            charges = ((customer_id, with_id, -charged_hao), (payer_id, payer_with_id, fee_hao))
-        for who, provider_id, delta_hao in charges:
-            if not delta_hao:
-                continue
-            frame = frames.get((who, month))
-            if frame is None:
-                frame = frames[who, month] = _frame(state, who, month)
-            usage, billed, reason = frame
-            debit, credit = (usage, REVENUE_CALLS) if delta_hao > 0 else (REVENUE_CALLS, usage)
-            add(new(Posting, ("rerating", billed, debit, credit, abs(delta_hao), number, who, provider_id,
-                              f"call/{call_id}", reason)))  # fmt: skip
-            moved[number, who, month] += delta_hao
-    return Differences(postings, {key: hao for key, hao in moved.items() if hao})
-
-
-def _frame(state: State, customer_id: str, month: str) -> tuple[str, str, str]:
-    """What the postings of a customer's calls of a month have in common: usage, month billed to, reason."""
-    return accounts.usage(customer_id), state.billed_month(month), f"call of {month}"
-
-
 def keys_of(state: State, cause: Event, found: Differences) -> set[Key]:
     """Whose usage of which month `rerate` needs."""
-    return {*found.moved, *_recalled(state, cause)}
+    return {*found.moved_hao, *_recalled(state, cause)}
 
 
 def rerate(
@@ -111,20 +50,24 @@ def rerate(
     `looked_at` is how many calls the cause reached, `usage_before` holds (number, customer, month) -> hao of what
     `keys_of` names.
     """
-    postings, moved, recalled = found.postings, found.moved, _recalled(state, cause)
+    moved, recalled = found.moved_hao, _recalled(state, cause)
+    adjustments: list[Posting] = []
     for key in sorted(moved.keys() | recalled.keys()):
         before = usage_before.get(key, 0)
         now_hao = _minimum_now(state, key)
         charged = (recalled.get(key, now_hao), now_hao)
         adjusted = _adjusted(state, key, before, before + moved.get(key, 0), charged)
-        postings += [adjusted] if adjusted else []
+        adjustments += [adjusted] if adjusted else []
     effect = {
         "caused_by": cause.command_id,
         "calls": looked_at,
         "rerated": [[*key, yuan_text(hao)] for key, hao in sorted(moved.items())],
         "minimums": [[*key, yuan_text(_raised_by(state, key, hao))] for key, hao in sorted(recalled.items())],
     }
-    return Event(f"rerate/{cause.command_id}", "rerate", cause.at, effect, tuple(postings))
+    of_calls = found.postings if found.postings.num_rows else None
+    return Event(
+        f"rerate/{cause.command_id}", "rerate", cause.at, effect, tuple(adjustments), of_calls=of_calls
+    )
 
 
 def _recalled(state: State, cause: Event) -> dict[Key, int]:

@@ -241,18 +241,10 @@ class State:
     # money
 
     def post(self, postings: Sequence[Posting]) -> None:
-        """Moves the postings' amounts; a re-rating may have a million, between few accounts."""
-        if len(postings) == 1:
-            (one,) = postings
+        """Moves the postings' amounts."""
+        for one in postings:
             self.move(one.debit, -one.amount_hao, one.month)
             self.move(one.credit, one.amount_hao, one.month)
-            return
-        moved: dict[tuple[str, str], int] = {}
-        for _, month, debit, credit, amount_hao, *_ in postings:
-            moved[debit, month] = moved.get((debit, month), 0) - amount_hao
-            moved[credit, month] = moved.get((credit, month), 0) + amount_hao
-        for (account, month), delta_hao in moved.items():
-            self.move(account, delta_hao, month)
 
     def move(self, account: str, delta_hao: int, month: str) -> None:
         """Adds to a leaf; a customer's usage is kept by the month that it is billed to."""

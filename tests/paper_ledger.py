@@ -17,8 +17,10 @@ from rating.calendar import instant_text, month_of, next_month
 from rating.calls import rate
 from rating.catalogue import CHANGES, Catalogue, compile_changes
 from rating.commands import read_command
+from rating.differences import REPRICED, differences
 from rating.follow import Spent
 from rating.money import from_decimal_array, to_yuan
+from rating.posting_columns import postings_of
 from rating.records import RECORD
 from rating.state import State
 
@@ -132,7 +134,7 @@ class PaperLedger:
         """customer -> hao that a call is charged by now."""
         found = defaultdict(int, {call.spent.customer_id: call.spent.fee_hao})
         for _, event in self.events:
-            for posting in event.postings:
+            for posting in postings_of(event):
                 if posting.reverses == f"call/{call.spent.call_id}":
                     charged = posting.debit == accounts.usage(str(posting.customer_id))
                     found[str(posting.customer_id)] += posting.amount_hao if charged else -posting.amount_hao
@@ -208,26 +210,27 @@ class PaperLedger:
                 call for call in self.calls
                 if call.spent.service_number in reach and call.start >= reach[call.spent.service_number]
             ]  # fmt: skip
-            found = rerating.differences(self.state, [self._repriced(call) for call in touched])
+            calls = pa.Table.from_pylist([self._repriced(call) for call in touched], schema=REPRICED)
+            found = differences(self.state, calls)
             event = rerating.rerate(self.state, cause, len(touched), found, self.usage())
             business.decided(self.state, event)
             self.note(event)
             self.note(*business.consequences(self.state, event))
 
-    def _repriced(self, call: Call) -> rerating.Rerated:
+    def _repriced(self, call: Call) -> dict[str, Any]:
         spent = call.spent
         charged = {customer: hao for customer, hao in self.charges(call).items() if hao}
         customer, hao = next(iter(charged.items()), (spent.customer_id, 0))
         now = self._price(spent.service_number, call.start, call.minutes, spent.received_at)
         payer, provider, fee = now or (None, None, 0)
-        return rerating.Rerated(
-            spent.call_id,
-            spent.service_number,
-            customer,
-            call.provider_id,
-            spent.month,
-            hao,
-            payer,
-            provider,
-            fee,
-        )
+        return {
+            "call_id": spent.call_id,
+            "service_number": spent.service_number,
+            "month": spent.month,
+            "customer_id": customer,
+            "provider_id": call.provider_id,
+            "charged_hao": hao,
+            "payer_id": payer,
+            "payer_provider_id": provider,
+            "fee_hao": fee,
+        }

@@ -27,6 +27,7 @@ from rating import business
 from rating.accounts import Event, Posting, Refused
 from rating.calendar import SHANGHAI, instant_text
 from rating.money import from_decimal_array, parse_yuan
+from rating.posting_columns import postings_of
 from rating.reasons import Reason
 from rating.records import RECORD
 
@@ -351,7 +352,7 @@ class World:
         found = [event for _, event in read_events(rows)]
         for seq, event in enumerate(found, start=events_before):
             self.posted |= {
-                f"{seq}-{place}": posting for place, posting in enumerate(event.postings, start=1)
+                f"{seq}-{place}": posting for place, posting in enumerate(postings_of(event), start=1)
             }
         self.events = [event for event in found if event.outcome == "accepted"]
         self.calls = self.home.calls.read_since(calls_before)

@@ -14,6 +14,7 @@ from rating import price_book
 from rating.calendar import SHANGHAI
 from rating.minimums import charged_minimum, held_minimum
 from rating.money import from_decimal_array, yuan_text
+from rating.posting_columns import postings_of
 from rating.state import CLEAR, Journalled, State
 from tests.scenario import Row, Scenario, World, priced
 
@@ -108,7 +109,9 @@ def _alerts(world: World, says: list[str]) -> Iterator[str]:
 
 def _postings(world: World, says: list[str]) -> Iterator[str]:
     said = Counter(says)
-    found = Counter(f"{p.kind} {yuan_text(p.amount_hao)}" for event in world.events for p in event.postings)
+    found = Counter(
+        f"{p.kind} {yuan_text(p.amount_hao)}" for event in world.events for p in postings_of(event)
+    )
     mentioned = {item.split()[0] for item in said}
     for item in sorted(said.keys() | found.keys()):
         if said[item] != found[item] and (item.split()[0] in mentioned or item.split()[0] not in UNSAID):
@@ -170,7 +173,7 @@ def _owes(world: World, words: list[str]) -> str:
 
 def _reverses(world: World, _: list[str]) -> str:
     """What the postings of this row correct: their kind, or the call."""
-    named = [p.reverses for event in world.events for p in event.postings if p.reverses]
+    named = [p.reverses for event in world.events for p in postings_of(event) if p.reverses]
     return " ".join(world.posted[one].kind if one in world.posted else one for one in named)
 
 
@@ -217,7 +220,7 @@ _READERS: dict[str, Callable[[World, list[str]], str]] = {
         (name for name, number in world.home.state.numbers.items() if number.restricted), "nothing"
     ),
     "through": lambda world, _: " ".join(
-        sorted({str(p.provider_id) for event in world.events for p in event.postings})
+        sorted({str(p.provider_id) for event in world.events for p in postings_of(event)})
     ),
     "with": lambda world, _: _first_number(world).contracts[-1].provider_id,
     "due": lambda world, words: f"{words[0]} {_shown(world.home.state.fines[words[0]].due_at)}",

@@ -7,14 +7,16 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rating.areas import caller_areas
 from rating.calendar import SHANGHAI
-from rating.calls import rate
+from rating.calls import charges, rate
 from rating.catalogue import Catalogue
+from rating.money import from_decimal_array
 from rating.numbers import normalise_caller, normalise_service_number
 from rating.records import RECORD
 from rating.terms import CallerRates, Terms
@@ -199,3 +201,19 @@ def test_rating_what_was_rated_gives_the_same(midnight_town: Catalogue, calls: l
     rated = rate(records(*calls), midnight_town, NOW)
     again = [{name: row.get(name) for name in RECORD.names} | {"raw": b"raw"} for row in rated.to_pylist()]
     assert rate(records(*again), midnight_town, NOW).to_pylist() == rated.to_pylist()
+
+
+@settings(max_examples=30, deadline=None)
+@given(calls=some_calls())
+def test_a_call_that_was_rated_is_charged_by_any_catalogue(
+    midnight_town: Catalogue, calls: list[dict[str, Any]]
+) -> None:
+    """R-CALL-8: by the same one as before; where it bills nobody, nobody pays, but the call is not rejected."""
+    rated = rate(records(*calls), midnight_town, NOW)
+    rated = rated.filter(pc.equal(rated.column("outcome"), "rated"))
+    again = charges(rated, midnight_town)
+    assert again.customer_id.to_pylist() == rated.column("customer_id").to_pylist()
+    assert again.provider_id.to_pylist() == rated.column("provider_id").to_pylist()
+    assert again.fee_hao.tolist() == from_decimal_array(rated.column("owner_fee")).tolist()
+    nobody = charges(rated, Catalogue.empty(PROPERTY_TERMS))
+    assert (nobody.customer_id.null_count, nobody.fee_hao.any()) == (len(rated), False)
