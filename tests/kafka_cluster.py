@@ -23,7 +23,7 @@ from ledger.home import Home
 from streams.cluster import Cluster
 from streams.topics import CDRS, COMMANDS, create
 
-PATIENCE_S = 60
+PATIENCE_S = 180
 
 
 class Got(NamedTuple):

@@ -29,7 +29,7 @@ def fentan(home: Path, *arguments: str, stdin: bytes = b"") -> subprocess.Comple
         capture_output=True,
         cwd=ROOT,
         env={**os.environ, "COLUMNS": "200"},
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert b"Traceback" not in done.stderr

@@ -339,13 +339,13 @@ def test_an_answer_has_bounds(con: duckdb.DuckDBPyConnection) -> None:
 def test_a_question_that_nothing_interrupts_is_left_behind(tmp_path: Path) -> None:
     """The answer comes in time and the process ends in order, though DuckDB is deep in one value."""
     program = [sys.executable, "-m", "fentan", "--home", str(tmp_path / "home")]
-    subprocess.run([*program, "init"], check=True, capture_output=True, cwd=ROOT, timeout=60)
+    subprocess.run([*program, "init"], check=True, capture_output=True, cwd=ROOT, timeout=180)
     done = subprocess.run(
         [*program, "sql", "--timeout", "1", "SELECT list_reduce(range(10000000), lambda x, y: x + y)"],
         check=False,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         cwd=ROOT,
     )
     assert (done.returncode, done.stdout) == (2, "")

@@ -57,7 +57,7 @@ def test_ingest_delivers_while_it_follows(tmp_path: Path) -> None:
             three_alerts(tmp_path)
             receiver.wait_for(3)
             process.send_signal(signal.SIGTERM)
-            said, complaints = process.communicate(timeout=90)
+            said, complaints = process.communicate(timeout=180)
             assert process.returncode == 0, complaints
     assert receiver.ids() == ALERTS
     assert receiver.forged == []
@@ -84,7 +84,7 @@ def test_a_receiver_that_misbehaves_does_not_hold_up_the_ingest(tmp_path: Path, 
                 home.calls.refresh()
             began_s = time.monotonic()
             process.send_signal(signal.SIGTERM)
-            process.communicate(timeout=90)
+            process.communicate(timeout=180)
             assert process.returncode == 0
             assert time.monotonic() - began_s < 60
     rows = json.loads(fentan(tmp_path / "home", "webhooks", "status", "--format", "json").stdout)

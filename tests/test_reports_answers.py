@@ -57,7 +57,7 @@ def test_every_format_has_the_same_values(home: Path, tmp_path: Path) -> None:
 def test_bytes_go_to_a_pipe(home: Path) -> None:
     program = [sys.executable, "-m", "fentan", "--home", str(home), "sql", QUESTION, "--format"]
     for form in ("arrow", "parquet"):
-        done = subprocess.run([*program, form], check=True, capture_output=True, cwd=ROOT, timeout=60)
+        done = subprocess.run([*program, form], check=True, capture_output=True, cwd=ROOT, timeout=180)
         source = io.BytesIO(done.stdout)
         rows = pa.ipc.open_stream(source).read_all() if form == "arrow" else pq.ParquetFile(source).read()
         assert rows.num_rows == 2

@@ -141,7 +141,7 @@ def test_a_client_that_writes_the_old_file_is_not_in_the_way(home: Path, tmp_pat
         assert other.stdout.readline() == "1\n"
         publish(home, file, NOW)
     finally:
-        other.communicate(timeout=60)
+        other.communicate(timeout=180)
     with opened(file) as con:
         assert con.execute(
             "SELECT count(*) FROM duckdb_tables() WHERE table_name = 'scratch'"

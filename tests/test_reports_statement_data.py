@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from ledger.home import Home
 from rating import price_book
 from rating.calendar import end_of_month
+from rating.numbers import number_class
 from reports.ask import ask_own, views
 from reports.statement import CustomerPart, ProviderPart, Statement, Unmade, findings
 from reports.statement_data import Month
@@ -76,7 +77,7 @@ def a_town(folder: Path, seed: int) -> World:
         "provider P10 under P1",
         *(f"customer {customer} under {chosen[customer]}" for customer in CUSTOMERS),
     ]
-    numbers = [f"40011{rng.randrange(10)}0{at}9{rng.randrange(10)}" for at in range(len(CUSTOMERS))]
+    numbers = [_ordinary(rng, at) for at in range(len(CUSTOMERS))]
     given += [
         f"number {number} of {customer} under {chosen[customer]}, plan PAYG, signed 2026-07-21 10:00, active 2026-07-22 09:00"
         for number, customer in zip(numbers, CUSTOMERS, strict=True)
@@ -96,6 +97,14 @@ def a_town(folder: Path, seed: int) -> World:
         )
     play(world, "2026-09-01 00:10", "close 2026-08")
     return world
+
+
+def _ordinary(rng: random.Random, at: int) -> str:
+    """A number that may be held without an intent."""
+    while True:
+        number = f"40011{rng.randrange(10)}0{at}9{rng.randrange(10)}"
+        if number_class(number) == "ordinary":
+            return number
 
 
 @settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -71,7 +71,7 @@ class Receiver:
         """The alerts in the order in which they came, repeats included."""
         return [got.body["alert_id"] for got in self.got]
 
-    def wait_for(self, count: int, within_s: float = 90) -> None:
+    def wait_for(self, count: int, within_s: float = 180) -> None:
         """Until so many requests have come."""
         until = time.monotonic() + within_s
         while len(self.got) < count:
