@@ -112,22 +112,14 @@ class Table:
 
     def day(self, key: str) -> date:
         """A TOML date."""
-        value = self._value(key)
-        if isinstance(value, datetime) or not isinstance(value, date):
-            raise self.error(key, f"{_shown(value)} is not a day; write it without quotes, like 2026-08-01.")
-        return value
+        return self._day(key, self._value(key))
 
     def days(self, key: str) -> tuple[date, ...]:
         """A list of TOML dates. It may be empty."""
         value = self._value(key)
         if not isinstance(value, list):
             raise self.error(key, f"{_shown(value)} is not a list of days.")
-        for item in value:
-            if isinstance(item, datetime) or not isinstance(item, date):
-                raise self.error(
-                    key, f"{_shown(item)} is not a day; write it without quotes, like 2027-01-01."
-                )
-        return tuple(value)
+        return tuple(self._day(key, item) for item in value)
 
     def word(self, key: str, known: Collection[str] | None = None) -> str:
         """Text that is not empty; one of `known`, if given."""
@@ -171,6 +163,11 @@ class Table:
         if key not in self._values:
             raise self.error(key, "this key is missing.")
         return self._values[key]
+
+    def _day(self, key: str, value: object) -> date:
+        if isinstance(value, datetime) or not isinstance(value, date):
+            raise self.error(key, f"{_shown(value)} is not a day; write it without quotes, like 2026-08-01.")
+        return value
 
     def _text(self, key: str) -> str:
         value = self._value(key)
