@@ -339,12 +339,14 @@ def replay(session: Session, into: Path) -> None:
 @session_of
 def maintain(session: Session) -> None:
     """Merges and sorts files, removes what nobody needs."""
+    from ledger.billed import first_late
     from ledger.home import Home
     from ledger.maintain import maintain as tidy
     from reports.said import said_of_maintenance
 
-    for log in Home.open_logs(session.home):
-        say(said_of_maintenance(log.folder.name, tidy(log)))
+    events, calls = Home.open_logs(session.home)
+    for log in (events, calls):
+        say(said_of_maintenance(log.folder.name, tidy(log, first_late=first_late(events))))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 Each commit adds a file, and what a commit or a query costs grows with the live files. So `housekeep`, which a
 writer calls after each commit, merges small files in the background, makes a checkpoint and removes log entries
-that it covers; `maintain` also sorts months by number, so that a number's calls of a month lie side by side.
+that it covers; `maintain` also sorts months by number, so that a number's calls of a month lie side by side. Calls that
+came after their month's close stay in files of their own, so that a question about a billed month reads no other month.
 
 A rewrite is a compare-and-set commit that adds one file and removes its sources, without changing data; delta-rs's
 own `optimize` is not used, for two at once double the ledger. Readers that hold an older version go on: a replaced
@@ -44,8 +45,10 @@ from ledger.log import Log
 from ledger.repair import check_live
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
 KEEP = timedelta(days=7)
 """How long replaced and orphaned files stay."""
@@ -111,23 +114,34 @@ def _housekeep(folder: Path, schema: pa.Schema) -> None:
         _trouble.warning("housekeeping of the table %s: %s", folder.name, error)
 
 
-def maintain(log: Log, *, keep: timedelta = KEEP, progress: Callable[[str], None] | None = None) -> Report:
+def maintain(
+    log: Log,
+    *,
+    keep: timedelta = KEEP,
+    progress: Callable[[str], None] | None = None,
+    first_late: Mapping[str, int] | None = None,
+) -> Report:
     """Everything: merges and sorts, makes a checkpoint, removes log entries and files older than `keep`.
 
-    May run beside writers, readers and itself, as long as `keep` is longer than their longest commit or query.
+    `first_late` has of each closed month the seq from which on its calls are late (ledger/billed.py). May run beside writers, readers and itself, as long as `keep` is longer than their longest commit or query.
     Raises LedgerFault if the table is not whole afterwards.
     """
     report = Report()
     log.refresh()
     order = ["service_number", "start_at", "seq"] if "service_number" in log.schema.names else ["seq"]
-    due = list(_unsorted(log)) if len(order) > 1 else list(_adjacent(log))
+    late = first_late or {}
+    due = list(_unsorted(log, late)) if len(order) > 1 else list(_adjacent(log))
     for files in due:
         month = dict(files[0].partition).get("month")
         if progress:
             progress(
                 f"{log.folder.name} {month or ''}: {sum(f.rows for f in files):,} rows".replace(" :", ":")
             )
-        if _rewrite(log, files, order, _SORTED if len(order) > 1 else "", report) and month is not None:
+        if (
+            _rewrite(log, files, order, _SORTED if len(order) > 1 else "", report, late.get(month or ""))
+            and month is not None
+            and month not in report.sorted_months
+        ):
             report.sorted_months.append(month)
     _checkpoint(log, report)
     _remove_unused(log, keep, report)
@@ -153,17 +167,26 @@ def _crowds(log: Log) -> list[list[LiveFile]]:
     return [files for files in small if len(files) >= enough]
 
 
-def _unsorted(log: Log) -> Iterator[list[LiveFile]]:
-    """A month's unsorted files; with the sorted ones as soon as those are not more than three times as many rows."""
+def _unsorted(log: Log, first_late: Mapping[str, int]) -> Iterator[list[LiveFile]]:
+    """A month's unsorted files; with the sorted ones as soon as those are not more than three times as many rows.
+
+    What came in time and what was late each by itself; a file that holds both is due to be split.
+    """
     for files in _partitions(log):
-        loose = [f for f in files if not _is_sorted(f)]
-        rows = sum(f.rows for f in loose)
-        together = loose
-        for file in sorted((f for f in files if _is_sorted(f)), key=lambda f: f.rows):
-            if rows and file.rows <= 3 * rows:
-                together, rows = [*together, file], rows + file.rows
-        if together:
-            yield together
+        late_from = first_late.get(dict(files[0].partition).get("month") or "", 1 << 63)
+        yield from _due([f for f in files if f.seq_max < late_from])
+        yield from _due([f for f in files if f.seq_min >= late_from])
+        yield from ([f] for f in files if f.seq_min < late_from <= f.seq_max)
+
+
+def _due(files: list[LiveFile]) -> Iterator[list[LiveFile]]:
+    together = [f for f in files if not _is_sorted(f)]
+    rows = sum(f.rows for f in together)
+    for file in sorted((f for f in files if _is_sorted(f)), key=lambda f: f.rows):
+        if rows and file.rows <= 3 * rows:
+            together, rows = [*together, file], rows + file.rows
+    if together:
+        yield together
 
 
 def _is_sorted(file: LiveFile) -> bool:
@@ -186,12 +209,19 @@ def _adjacent(log: Log) -> Iterator[list[LiveFile]]:
 # -- rewriting
 
 
-def _rewrite(log: Log, sources: list[LiveFile], order: list[str], prefix: str, report: Report) -> bool:
-    """One file in place of several, unless others have replaced one of them meanwhile.
+def _rewrite(
+    log: Log,
+    sources: list[LiveFile],
+    order: list[str],
+    prefix: str,
+    report: Report,
+    late_from: int | None = None,
+) -> bool:
+    """One file in place of several, unless others have replaced one of them meanwhile; two if one is of late calls.
 
-    An interrupt leaves the new file, for it may be in the table already; an orphan is removed later.
+    An interrupt leaves the new files, for they may be in the table already; an orphan is removed later.
     """
-    new = _write_sorted(log, sources, order, prefix)
+    new = _write_sorted(log, sources, order, prefix, late_from)
     while log.has_files(sources) and (touched_ms := _touch(log.folder, sources)) is not None:
         removes = [
             RemoveAction(
@@ -203,14 +233,16 @@ def _rewrite(log: Log, sources: list[LiveFile], order: list[str], prefix: str, r
             )
             for file in sources
         ]
-        if log.commit([new.add_action(log.folder, data_change=False), *removes], {}, {"rewrite": True}):
+        adds = [file.add_action(log.folder, data_change=False) for file in new]
+        if log.commit([*adds, *removes], {}, {"rewrite": True}):
             log.refresh()
             report.merged_files += len(sources)
-            report.merged_rows += new.rows
+            report.merged_rows += sum(file.rows for file in new)
             return True
         report.lost_races += 1
         log.refresh()
-    (log.folder / new.path).unlink(missing_ok=True)
+    for file in new:
+        (log.folder / file.path).unlink(missing_ok=True)
     return False
 
 
@@ -224,39 +256,63 @@ def _touch(folder: Path, sources: list[LiveFile]) -> int | None:
         return None
 
 
-def _write_sorted(log: Log, sources: list[LiveFile], order: list[str], prefix: str) -> LiveFile:
+def _write_sorted(
+    log: Log, sources: list[LiveFile], order: list[str], prefix: str, late_from: int | None
+) -> list[LiveFile]:
+    """The sources' rows in files that are on the disk: one, or what came before `late_from` and what did not."""
     folder = log.folder
     (partition,) = {file.partition for file in sources}
-    path = (folder / sources[0].path).parent / f"{prefix}{uuid.uuid4().hex}.parquet"
     body = pa.schema([f for f in log.schema if f.name not in dict(partition)])
-    rows = sum(file.rows for file in sources)
     least, most = min(file.seq_min for file in sources), max(file.seq_max for file in sources)
+    spans = [(least, most)]
+    if late_from is not None and least < late_from <= most:
+        spans = [(least, late_from - 1), (late_from, most)]
+    paths = [(folder / sources[0].path).parent / f"{prefix}{uuid.uuid4().hex}.parquet" for _ in spans]
     try:
-        if order == ["seq"]:
-            write_parquet(path, read_in_order(folder, sources, body, least, most + 1, ROW_GROUP), body)
-        else:
-            with spilling(folder) as con:
-                con.execute(
-                    f"COPY (SELECT {', '.join(body.names)} FROM {scan_sql(folder, sources, body)} "
-                    f"ORDER BY {', '.join(order)}) TO {quoted(str(path))} "
-                    f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP})"
-                )
-            fsync_path(path)
-        _assert_same(path, rows, least, most)
-        fsync_path(path.parent)
-        return LiveFile(str(path.relative_to(folder)), path.stat().st_size, rows, least, most, partition)
+        for path, span in zip(paths, spans, strict=True):
+            _write_span(folder, sources, body, order, path, span)
+        seqs = [np.sort(pq.read_table(path, columns=["seq"]).column("seq").to_numpy()) for path in paths]
+        _assert_same(np.concatenate(seqs), sum(file.rows for file in sources), least, most)
+        fsync_path(paths[0].parent)
+        return [
+            LiveFile(
+                str(path.relative_to(folder)), path.stat().st_size, len(here), int(here[0]), int(here[-1]), partition
+            )
+            for path, here in zip(paths, seqs, strict=True)
+        ]  # fmt: skip
     except BaseException:
-        path.unlink(missing_ok=True)
+        for path in paths:
+            path.unlink(missing_ok=True)
         raise
 
 
-def _assert_same(path: Path, rows: int, least: int, most: int) -> None:
-    """The new file has as many rows, all different, between the same seq, as its sources; the chain proves the rest."""
-    seqs = np.sort(pq.read_table(path, columns=["seq"]).column("seq").to_numpy())
+def _write_span(
+    folder: Path,
+    sources: list[LiveFile],
+    body: pa.Schema,
+    order: list[str],
+    path: Path,
+    span: tuple[int, int],
+) -> None:
+    """The sources' rows with a seq in the span, ends included."""
+    least, most = span
+    if order == ["seq"]:
+        write_parquet(path, read_in_order(folder, sources, body, least, most + 1, ROW_GROUP), body)
+        return
+    with spilling(folder) as con:
+        con.execute(
+            f"COPY (SELECT {', '.join(body.names)} FROM {scan_sql(folder, sources, body)} "
+            f"WHERE seq BETWEEN {least} AND {most} ORDER BY {', '.join(order)}) TO {quoted(str(path))} "
+            f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP})"
+        )
+    fsync_path(path)
+
+
+def _assert_same(seqs: NDArray[np.int64], rows: int, least: int, most: int) -> None:
+    """As many rows, all different, between the same seq, as the sources; the chain proves the rest."""
     if len(seqs) != rows or (seqs[0], seqs[-1]) != (least, most) or not (seqs[1:] > seqs[:-1]).all():
         raise LedgerFault(
-            f"Rewriting gave {len(seqs)} rows instead of {rows}: {path.name} was dropped, the table is "
-            "as before; report this."
+            f"Rewriting gave {len(seqs)} rows instead of {rows}: they were dropped, the table is as before; report this."
         )
 
 

@@ -1,16 +1,15 @@
 """Finance's SQL: a DuckDB connection with the public views over one version of the two tables.
 
 `connect` makes it from the data files of a snapshot; the views are `views/*.sql`. Two things that the views
-need are made here from what the snapshot says, as macros that DuckDB folds into the plan: when it is
-(`ledger_now`), and which close covers which call (`billed_month_of`, R-CALL-8).
+need are made here from what the snapshot says: when it is (`ledger_now`), and which close covers which call
+(`billed_rows`, ledger/billed.py).
 
 Statements of others go through `run_select` (ledger/guard.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -19,12 +18,11 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from ledger import masking
+from ledger import billed, masking
 from ledger.faults import LedgerFault
 from ledger.files import NULL_PARTITION
 from ledger.guard import QueryFailed, QueryRefused, lock_down, quoted, quoted_list, run_select, sentence
 from ledger.schema import CALLS, EVENTS
-from rating.calendar import next_month
 from rating.money import MONEY
 from rating.reasons import Reason
 from rating.records import INSTANT
@@ -71,12 +69,14 @@ def connect(
     threads: int | None = None,
     temp_directory: str = "",
     mask: bool = False,
+    spans: Mapping[str, tuple[int, int]] | None = None,
 ) -> duckdb.DuckDBPyConnection:
     """A connection with `calls_rows`, `events_rows` and every public view, in Shanghai time.
 
     The files are absolute paths of data files of one snapshot each (calls partitioned by month, columns that
-    a file lacks read as null, F-22); rows at or beyond `calls_seq` and `events_seq` are left out. `now`, an
-    aware instant, is the time of the views numbers and arrears. With `read_only_for_others` the connection is
+    a file lacks read as null, F-22); rows at or beyond `calls_seq` and `events_seq` are left out. `spans` has the
+    least and greatest seq of files of calls, which spares reading some. `now`, an aware instant, is the time of the
+    views numbers and arrears. With `read_only_for_others` the connection is
     locked down for `run_select`: for good, and without a `temp_directory` to spill into. With `mask` phone
     numbers are hidden (F-27). Raises LedgerFault if a file is gone or holds a column of another type.
     """
@@ -86,7 +86,16 @@ def connect(
     config["temp_directory"] = "" if read_only_for_others else temp_directory
     con = duckdb.connect(config=config)
     con.execute("SET GLOBAL TimeZone = 'Asia/Shanghai'; SET GLOBAL parquet_metadata_cache = true")
-    make_views(con, calls_files, events_files, now=now, calls_seq=calls_seq, events_seq=events_seq, mask=mask)
+    make_views(
+        con,
+        calls_files,
+        events_files,
+        now=now,
+        calls_seq=calls_seq,
+        events_seq=events_seq,
+        mask=mask,
+        spans=spans,
+    )
     if read_only_for_others:
         lock_down(con, [*calls_files, *events_files])
     return con
@@ -101,19 +110,40 @@ def make_views(
     calls_seq: int,
     events_seq: int,
     mask: bool = False,
+    spans: Mapping[str, tuple[int, int]] | None = None,
 ) -> None:
     """Creates macros, stored rows and views in the connection's default schema, for good if that is a file."""
-    con.execute(_macros(now, []))
+    instant = quoted(now.astimezone(UTC).isoformat())
+    con.execute(f"CREATE OR REPLACE MACRO ledger_now() AS CAST({instant} AS TIMESTAMPTZ)")
+    con.execute(billed.macros([]))
     if mask:
         con.execute(masking.MACROS)
     con.execute(_reasons())
-    con.execute(f"CREATE VIEW calls_rows AS {_none(CALLS)}; CREATE VIEW events_rows AS {_none(EVENTS)}")
+    con.execute(
+        f"CREATE VIEW calls_rows AS {_none(CALLS)}; CREATE VIEW events_rows AS {_none(EVENTS)};"
+        "CREATE VIEW billed_rows AS SELECT *, month AS billed_month FROM calls_rows"
+    )
     # over empty rows first: a view is bound when it is made, and binding opens every file
     for text in _view_texts():
         con.execute(text)
-    _store(con, "events_rows", events_files, EVENTS, events_seq, mask)
-    _store(con, "calls_rows", calls_files, CALLS, calls_seq, mask)
-    con.execute(_macros(now, _closes(con)))
+    _store(con, "events_rows", _rows(con, "events_rows", events_files, EVENTS, events_seq, mask, {}))
+    made = billed.closes(con)
+    con.execute(billed.macros(made))
+    known = spans or {}
+    calls = _rows(con, "calls_rows", calls_files, CALLS, calls_seq, mask, known)
+    _store(con, "calls_rows", calls)
+    in_time = billed.on_time(calls_files, known, made)
+    late = [file for file in calls_files if file not in set(in_time)]
+    parts = []
+    for files, month in ((in_time, "month"), (late, "billed_month_of(month, seq)")):
+        rows = (
+            calls
+            if len(files) == len(calls_files)
+            else _rows(con, "calls_rows", files, CALLS, calls_seq, mask, known)
+        )
+        if rows:
+            parts.append(f"SELECT *, {month} AS billed_month FROM ({rows})")
+    _store(con, "billed_rows", " UNION ALL ".join(parts))
 
 
 # what the views stand on
@@ -128,27 +158,30 @@ def _none(schema: pa.Schema) -> str:
     return f"SELECT {columns} WHERE false"
 
 
-def _store(
+def _store(con: duckdb.DuckDBPyConnection, view: str, rows: str) -> None:
+    """Puts the files' rows where the empty ones were."""
+    if rows:
+        con.execute(f"CREATE OR REPLACE VIEW {view} AS {rows}")
+
+
+def _rows(
     con: duckdb.DuckDBPyConnection,
     view: str,
     files: Sequence[str],
     schema: pa.Schema,
     until_seq: int,
     mask: bool,
-) -> None:
-    """Puts the files' rows where the empty ones were; their columns become those of `schema`, in its order."""
+    spans: Mapping[str, tuple[int, int]],
+) -> str:
+    """A SELECT of the files' rows with the columns of `schema`, in its order; empty if there are no files."""
     if not files:
-        return
+        return ""
     scan = _scan(view, files)
     try:
-        con.execute(f"CREATE OR REPLACE VIEW {view} AS SELECT * FROM {scan}")
+        described = con.execute(f"DESCRIBE SELECT * FROM {scan}").fetchall()
     except (duckdb.IOException, duckdb.InvalidInputException) as error:
         raise LedgerFault(f"{sentence(error)} Run `fentan verify`.") from None
-    there = dict(
-        con.execute(
-            "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = ?", [view]
-        ).fetchall()
-    )
+    there = {name: kind for name, kind, *_ in described}
     columns = []
     for column in schema:
         kind = _sql_type(column.type)
@@ -163,9 +196,9 @@ def _store(
                 f"The column {column.name} of {view.removesuffix('_rows')} is {found} in the data files and "
                 f"must be {kind} (F-22): run `fentan verify`."
             )
-    con.execute(
-        f"CREATE OR REPLACE VIEW {view} AS SELECT {', '.join(columns)} FROM {scan} WHERE seq < {int(until_seq)}"
-    )
+    # a comparison that always holds would be made for each row all the same
+    whole = all(file in spans and spans[file][1] < until_seq for file in files)
+    return f"SELECT {', '.join(columns)} FROM {scan}" + ("" if whole else f" WHERE seq < {int(until_seq)}")
 
 
 def _scan(view: str, files: Sequence[str]) -> str:
@@ -188,67 +221,6 @@ def _scan(view: str, files: Sequence[str]) -> str:
 
 def _read(files: Sequence[str], partitions: str) -> str:
     return f"read_parquet({quoted_list(files)}, union_by_name = true, hive_partitioning = {partitions})"
-
-
-@dataclass(frozen=True)
-class _Close:
-    month: str
-    calls_seq: int
-
-
-def _closes(con: duckdb.DuckDBPyConnection) -> list[_Close]:
-    """The month closes in order; each covers the calls below its `calls_seq`."""
-    found = con.execute(
-        "SELECT CAST(effect AS JSON) ->> '$.month', calls_seq FROM events_rows "
-        "WHERE kind = 'close_month' AND outcome = 'accepted' ORDER BY ALL"
-    ).fetchall()
-    return [_Close(month, calls_seq) for month, calls_seq in found]
-
-
-def _macros(now: datetime, closes: list[_Close]) -> str:
-    """The macros that the views use.
-
-    `billed_month_of(month, seq)`: the call's month if it is open or its close covered the call; else the
-    first month whose close covered it, or the month after the last close. Both look-ups are decisions in a
-    balanced tree. The first depends on the month alone, which is one value a file, so over 10 million calls
-    it costs next to nothing, and only late calls come to the second. (An ASOF join sorts all calls.)
-    """
-    last = closes[-1] if closes else _Close("", 0)
-    after = quoted(next_month(last.month)) if closes else "month"
-    billed = (
-        f"CASE WHEN month > {quoted(last.month)} OR seq < {_calls_seq_of(closes)} THEN month "
-        f"ELSE greatest(month, {_month_covering(closes, after)}) END"
-    )
-    instant = quoted(now.astimezone(UTC).isoformat())
-    return (
-        f"CREATE OR REPLACE MACRO ledger_now() AS CAST({instant} AS TIMESTAMPTZ);"
-        f"CREATE OR REPLACE MACRO last_closed_month() AS {quoted(last.month)};"
-        f"CREATE OR REPLACE MACRO last_closed_calls_seq() AS {last.calls_seq};"
-        f"CREATE OR REPLACE MACRO billed_month_of(month, seq) AS {billed}"
-    )
-
-
-def _calls_seq_of(closes: list[_Close]) -> str:
-    if not closes:
-        return "0"
-    half = len(closes) // 2
-    here = closes[half]
-    return (
-        f"CASE WHEN month = {quoted(here.month)} THEN {here.calls_seq} "
-        f"WHEN month < {quoted(here.month)} THEN {_calls_seq_of(closes[:half])} "
-        f"ELSE {_calls_seq_of(closes[half + 1 :])} END"
-    )
-
-
-def _month_covering(closes: list[_Close], after: str) -> str:
-    if not closes:
-        return after
-    half = len(closes) // 2
-    here = closes[half]
-    return (
-        f"CASE WHEN seq < {here.calls_seq} THEN {_month_covering(closes[:half], quoted(here.month))} "
-        f"ELSE {_month_covering(closes[half + 1 :], after)} END"
-    )
 
 
 def _reasons() -> str:

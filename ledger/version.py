@@ -43,6 +43,10 @@ class Version:
         """Absolute paths of the snapshot's data files. Mind `cut`."""
         return self.files_since(0)
 
+    def spans(self) -> dict[str, tuple[int, int]]:
+        """The least and greatest seq of each of `files`."""
+        return {str(self.folder / file.path): (file.seq_min, file.seq_max) for file in self._files.values()}
+
     def files_since(self, seq: int) -> list[str]:
         """Absolute paths of the data files that may hold rows from `seq` on. Mind `cut`."""
         return [str(self.folder / file.path) for file in self.live_files() if file.seq_max >= seq]

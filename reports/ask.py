@@ -65,6 +65,7 @@ def views(
         read_only_for_others=for_others,
         mask=mask,
         memory_limit=memory_limit,
+        spans=calls.spans(),
     )
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 
+from ledger.billed import first_late
 from ledger.faults import BadRequest, LedgerFault
 from ledger.home import Home
 from ledger.maintain import maintain
@@ -211,8 +212,10 @@ def _prove(home: Home, step: Step) -> None:
 
 
 def _maintain(home: Home, step: Step) -> None:
-    for log in Home.open_logs(home.folder):
-        step.said.append(said_of_maintenance(log.folder.name, maintain(log)).removesuffix("."))
+    events, calls = Home.open_logs(home.folder)
+    for log in (events, calls):
+        done = maintain(log, first_late=first_late(events))
+        step.said.append(said_of_maintenance(log.folder.name, done).removesuffix("."))
 
 
 def _publish(home: Home, file: Path, as_of: datetime, step: Step) -> None:

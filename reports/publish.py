@@ -68,11 +68,12 @@ def publish(home: Path, file: Path, now: datetime, *, copy: bool = False, mask: 
                 calls_seq=calls.next_seq,
                 events_seq=events.next_seq,
                 mask=mask,
+                spans=calls.spans(),
             )
             for view in (*VIEWS, *_OTHERS) if whole else STORED:
                 _store(con, view)
             if whole:
-                con.execute("DROP VIEW calls_rows; DROP VIEW events_rows")
+                con.execute("DROP VIEW billed_rows; DROP VIEW calls_rows; DROP VIEW events_rows")
             _sign(con, now, calls.next_seq, events.next_seq, calls.head, events.head, mask)
             ((tables, views),) = con.execute(
                 "SELECT count(*) FILTER (WHERE table_type = 'BASE TABLE'), count(*) FILTER (WHERE table_type = 'VIEW') "

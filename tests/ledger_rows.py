@@ -120,6 +120,7 @@ class Ledger:
     events: list[dict[str, Any]] = field(default_factory=list)
     calls_files: list[str] = field(default_factory=list)
     events_files: list[str] = field(default_factory=list)
+    spans: dict[str, tuple[int, int]] = field(default_factory=dict)
     written: list[int] = field(default_factory=lambda: [0, 0])
 
     def write(self) -> None:
@@ -136,6 +137,7 @@ class Ledger:
                 folder.mkdir(parents=True, exist_ok=True)
                 live = write_rows(folder, pa.Table.from_pylist(new, schema), by)
                 files.extend(str(folder / one.path) for one in live)
+                self.spans |= {str(folder / one.path): (one.seq_min, one.seq_max) for one in live}
             self.written[place] = len(rows)
 
     def connect(
@@ -154,11 +156,25 @@ class Ledger:
             calls_seq=len(self.calls) if calls_seq is None else calls_seq,
             events_seq=len(self.events) if events_seq is None else events_seq,
             threads=1,
-            **options,
+            **{"spans": self.spans, **options},
         )
 
 
 def ask(con: duckdb.DuckDBPyConnection, sql: str) -> list[tuple[Any, ...]]:
     """The rows of an answer."""
     found: list[tuple[Any, ...]] = con.cursor().execute(sql).fetchall()
+    return found
+
+
+def calls_files_read(con: duckdb.DuckDBPyConnection, sql: str) -> list[str]:
+    """Which data files of calls a question reads, by DuckDB's own account."""
+    found: list[str] = []
+    nodes: list[Any] = [json.loads(ask(con, f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}")[0][1])]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, dict):
+            found += [name for name in str(node.get("Filename(s)", "")).split(", ") if "/calls/" in name]
+            nodes += node.values()
+        elif isinstance(node, list):
+            nodes += node
     return found

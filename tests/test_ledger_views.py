@@ -11,7 +11,18 @@ import duckdb
 import pytest
 
 from rating.calendar import next_month, start_of_month
-from tests.ledger_rows import NUMBER, Ledger, a_call, a_change, a_posting, an_alert, an_event, ask, instant
+from tests.ledger_rows import (
+    NUMBER,
+    Ledger,
+    a_call,
+    a_change,
+    a_posting,
+    an_alert,
+    an_event,
+    ask,
+    calls_files_read,
+    instant,
+)
 
 CONTRACT = {
     "calls": "call_id service_number customer_id provider_id caller_number caller_area start_at month billed_month "
@@ -64,7 +75,7 @@ def test_every_column_of_every_view_is_described(empty: duckdb.DuckDBPyConnectio
     bare = "SELECT table_name, column_name FROM duckdb_columns() WHERE NOT internal AND comment IS NULL"
     assert [row for row in ask(empty, bare) if not row[0].endswith("_rows")] == []
     bare = "SELECT view_name FROM duckdb_views() WHERE NOT internal AND comment IS NULL ORDER BY 1"
-    assert ask(empty, bare) == [("calls_rows",), ("events_rows",)]
+    assert ask(empty, bare) == [("billed_rows",), ("calls_rows",), ("events_rows",)]
 
 
 def test_views_of_an_empty_ledger_are_empty(empty: duckdb.DuckDBPyConnection) -> None:
@@ -143,9 +154,25 @@ def test_many_closes_bill_each_call_to_the_first_that_covers_it(ledger: Ledger) 
     marks = sorted(chance.randrange(400) for _ in months[:36])
     done = list(zip(months[:36], marks, strict=True))
     closes(ledger, *done)
-    ledger.calls = [a_call(start=f"{chance.choice(months)}-15 12:00") for _ in range(400)]
-    for month, seq, billed in ask(ledger.connect(), "SELECT month, seq, billed_month FROM calls"):
+    for _ in range(8):  # of eight commits: files in time, files that are late, and mixed ones
+        ledger.calls += [a_call(start=f"{chance.choice(months)}-15 12:00") for _ in range(50)]
+        ledger.write()
+    asked = "SELECT month, seq, billed_month FROM calls ORDER BY seq"
+    for month, seq, billed in ask(ledger.connect(), asked):
         assert billed == covering(month, seq, done), (month, seq)
+    assert ask(ledger.connect(), asked) == ask(ledger.connect(spans=None), asked)
+
+
+def test_a_billed_month_leaves_unread_what_was_in_time_for_others(ledger: Ledger) -> None:
+    """R-CALL-8: files of other months are read only where they hold late calls."""
+    closes(ledger, ("2026-08", 2), ("2026-09", 4))
+    for month, calls in (("2026-08", 2), ("2026-09", 2), ("2026-08", 1), ("2026-10", 2)):
+        ledger.calls += [a_call(start=f"{month}-03 09:00")] * calls
+        ledger.write()
+    for billed, seqs, files in (("2026-08", [0, 1], 2), ("2026-09", [2, 3], 2), ("2026-10", [4, 5, 6], 2)):
+        asked = f"SELECT seq FROM calls WHERE billed_month = '{billed}'"
+        assert [row[0] for row in ask(ledger.connect(), f"{asked} ORDER BY seq")] == seqs
+        assert len(calls_files_read(ledger.connect(), asked)) == files
 
 
 def test_a_month_and_a_number_leave_other_files_and_row_groups_unread(ledger: Ledger) -> None:

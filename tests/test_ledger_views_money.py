@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections import defaultdict
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
-import duckdb
 import pytest
 
 from rating.calendar import next_month
-from tests.ledger_rows import NUMBER, Ledger, a_call, a_posting, an_event, ask
+from tests.ledger_rows import NUMBER, Ledger, a_call, a_posting, an_event, ask, calls_files_read
 
 
 @pytest.fixture
@@ -268,17 +265,3 @@ def test_a_balance_does_not_read_the_calls_of_closed_months(ledger: Ledger) -> N
     ledger.calls.append(a_call("2026-11-05 10:00"))
     (only,) = calls_files_read(ledger.connect(), balances)
     assert "month=2026-11" in only
-
-
-def calls_files_read(con: duckdb.DuckDBPyConnection, sql: str) -> list[str]:
-    """Which data files of calls a question reads, by DuckDB's own account."""
-    found: list[str] = []
-    nodes: list[Any] = [json.loads(ask(con, f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}")[0][1])]
-    while nodes:
-        node = nodes.pop()
-        if isinstance(node, dict):
-            found += [name for name in str(node.get("Filename(s)", "")).split(", ") if "/calls/" in name]
-            nodes += node.values()
-        elif isinstance(node, list):
-            nodes += node
-    return found

@@ -1,6 +1,6 @@
 -- Every call that was rated, charged or not (an unanswered call is rated at 0).
 -- Plain columns of the stored rows only, so that a predicate on `month` leaves whole files unread and one on
--- `service_number` whole row groups. `billed_month_of` costs nothing unless it is asked for.
+-- `service_number` whole row groups. So does one on `billed_month`, but for the files that hold late calls.
 CREATE VIEW calls AS
 SELECT
     call_id,
@@ -13,7 +13,7 @@ SELECT
     answer_at,
     end_at,
     month,
-    billed_month_of(month, seq) AS billed_month,
+    billed_month,
     duration_s,
     billed_s,
     -- whole numbers until the end: a decimal divided by 60 would be a binary fraction
@@ -33,7 +33,7 @@ SELECT
     retries,
     events_seq,
     seq
-FROM calls_rows
+FROM billed_rows
 WHERE outcome = 'rated';
 
 COMMENT ON VIEW calls IS 'A row is a rated call (R-CALL-3, R-CALL-7). A late fact never edits it: see postings of kind rerating.';

@@ -3,7 +3,7 @@ CREATE VIEW movements AS
 SELECT
     start_at AS "at",
     month,
-    billed_month_of(month, seq) AS billed_month,
+    billed_month,
     'call' AS kind,
     'customer/' || customer_id || '/usage' AS debit,
     'platform/revenue/calls' AS credit,
@@ -12,7 +12,7 @@ SELECT
     service_number,
     customer_id,
     provider_id
-FROM calls_rows
+FROM billed_rows
 WHERE outcome = 'rated' AND owner_fee > 0
 UNION ALL
 SELECT
