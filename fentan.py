@@ -299,6 +299,70 @@ def close(session: Session, month: str) -> None:
         say(f"There is nothing to close: no command was accepted for {month} or before.")
 
 
+# what if
+
+
+@main.command()
+@click.argument("month", type=MONTH, required=False)
+@click.option("--catalogue", type=FILE, help="Another price book (TOML) for a closed month.")
+@click.option(
+    "--commands",
+    type=click.Path(path_type=Path, allow_dash=True),
+    help="Commands (JSON Lines) as for `submit`; - is standard input.",
+)
+@format_option
+@session_of
+def simulate(
+    session: Session, month: str | None, catalogue: Path | None, commands: Path | None, form: str
+) -> None:
+    """What another price book or what commands would change; nothing is written.
+
+    With --catalogue: what each account was charged in the closed MONTH for calls, minimums and features, what it would
+    have been, and the difference. A table shows the accounts that differ, csv and json have all.
+
+    With --commands: what they would charge each account more or less, by month, with the calls that a contract, rate or
+    holder recorded late re-rates and what falls due before them; the alerts; and which commands would be refused, and
+    why (exit 1). MONTH shows only charges for that month or billed to it.
+    """
+    if commands is not None and catalogue is None:
+        sys.exit(_foretell(session, commands, month, form))
+    if catalogue is None or commands is not None:
+        raise click.UsageError("Name a price book with --catalogue, or a file of commands with --commands.")
+    if month is None:
+        raise click.UsageError(
+            "Name the closed month to price anew: fentan simulate 2026-10 --catalogue FILE."
+        )
+    from rating import price_book
+    from reports.simulate import as_table
+    from reports.simulate import simulate as run
+
+    accounts = run(session.home, month, price_book.load(catalogue))
+    print_table(as_table(accounts, differing=form == "table"), form)
+
+
+def _foretell(session: Session, commands: Path, month: str | None, form: str) -> int:
+    from ledger.rehearsal import Rehearsal
+    from reports.said import said_of_answers
+    from reports.simulate_commands import alerts_said, charges_of, foretold
+    from streams.spool import submit_file, submit_stdin
+
+    answers: list[Answer] = []
+    home = Rehearsal.open(session.home)
+    before = home.events.next_seq
+    if str(commands) == "-":
+        submit_stdin(home, session.clock, answers.append)
+    else:
+        submit_file(home, commands, session.clock, answers.append)
+    table = foretold(home.events.read_since(before), home.state, answers, month)
+    if form == "table":
+        print_table(charges_of(table), form)
+        unsent = f"{commands} holds no command that was not submitted before."
+        say(*alerts_said(table), *(said_of_answers(answers) or [unsent]))
+    else:
+        print_table(table, form)
+    return FINDINGS if any(one.outcome in {"refused", "rejected"} for one in answers) else DONE
+
+
 # proof and care
 
 

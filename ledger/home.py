@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -110,7 +111,7 @@ class Home:
         )
 
     @classmethod
-    def open(cls, folder: Path) -> Home:
+    def open(cls, folder: Path) -> Self:
         """Opens for writing: folds what no snapshot has folded yet, and what follows from calls is decided."""
         events, calls = cls.open_logs(folder)
         home = cls(folder, events, calls)
@@ -181,6 +182,11 @@ class Home:
             self._seen_commands = Seen.open(self.folder / "cache" / "seen-commands", None)
         self._seen_commands.follow(self.events, "command_id", "accepted", only_with="source")
         return self._seen_commands
+
+    def accepted_rows(self, ids: pa.Array) -> list[int]:
+        """Rows of `events` that may have accepted commands with these ids, in seq order; to be confirmed."""
+        seqs = self.seen_commands.lookup(ids)
+        return sorted({int(seq) for seq in seqs if seq >= 0})
 
     def see(self) -> None:
         """Catches up with everything that was committed, and decides what follows from the calls."""
@@ -259,7 +265,10 @@ class Home:
             self._fold_changes(table)
         else:
             self.catalogue = replace(self.prices, events_seq=state.events_seq)
-        housekeep(self.events)
+        self._housekeep(self.events)
+
+    def _housekeep(self, log: Log) -> None:
+        housekeep(log)
 
     def _know_commands(self, rows: pa.Table) -> None:
         """The ids of the events that this process has just committed are known without reading them again."""
@@ -341,7 +350,7 @@ class Home:
             rated = rows.filter(pc.equal(rows.column("outcome"), "rated"))
             ids, seqs, months = (rated.column(name) for name in ("call_id", "seq", "month"))
             seen.add(ids, seqs, months, next_seq=self.calls.next_seq, head=self.calls.head)
-        housekeep(self.calls)
+        self._housekeep(self.calls)
 
 
 def changes_of(rows: pa.Table) -> pa.Table:

@@ -146,8 +146,7 @@ def _named_postings(state: State, commands: Sequence[_Read]) -> set[str]:
 
 def _accepted_before(home: Home, ids: list[str]) -> dict[str, _Before]:
     """The accepted commands with these ids: the index's candidates, confirmed by their rows."""
-    seqs = home.seen_commands.lookup(pa.array(ids, pa.string()))
-    wanted = sorted({int(seq) for seq in seqs if seq >= 0})
+    wanted = home.accepted_rows(pa.array(ids, pa.string()))
     if not wanted:
         return {}
     found = scan.ask(

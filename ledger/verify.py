@@ -91,7 +91,7 @@ def verify(events: Log, calls: Log, progress: Callable[[int, int], None] | None 
     """
     say = progress or (lambda _done, _total: None)
     total = len(_ALL) + 1
-    _see_one_moment(events, calls)
+    see_one_moment(events, calls)
     with ThreadPoolExecutor(1, thread_name_prefix="chain") as beside:
         chains = beside.submit(lambda: [*_chain(events), *_chain(calls)])
         broken: list[Finding] = []
@@ -110,7 +110,7 @@ def verify(events: Log, calls: Log, progress: Callable[[int, int], None] | None 
     return [Finding(one.rule, f"{one.sentence} {advice}", one.where) for one in [*findings, *broken]]
 
 
-def _see_one_moment(events: Log, calls: Log) -> None:
+def see_one_moment(events: Log, calls: Log) -> None:
     """Catches up with both tables until no event came between: each row's view of the other table is then in it."""
     known = -1
     while known != events.next_seq:

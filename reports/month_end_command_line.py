@@ -177,23 +177,4 @@ def nightly(
     sys.exit(FINDINGS if report.findings else DONE)
 
 
-@click.command()
-@click.argument("month", type=MONTH)
-@click.option("--catalogue", type=FILE, required=True, help="The other price book (TOML).")
-@format_option
-@session_of
-def simulate(session: Session, month: str, catalogue: Path, form: str) -> None:
-    """A closed month under other prices; nothing is written.
-
-    What each account was charged for calls, minimums and features, what it would have been, and the difference. A table
-    shows the accounts that differ, csv and json have all.
-    """
-    from rating import price_book
-    from reports.simulate import as_table
-    from reports.simulate import simulate as run
-
-    accounts = run(session.home, month, price_book.load(catalogue))
-    print_table(as_table(accounts, differing=form == "table"), form)
-
-
-COMMANDS = (reconcile, export, nightly, simulate)
+COMMANDS = (reconcile, export, nightly)
