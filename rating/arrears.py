@@ -11,6 +11,7 @@ from typing import Any
 
 from rating.accounts import Event
 from rating.calendar import instant_text, parse_instant
+from rating.decisions import note_decided
 from rating.minimums import minimums_recalled
 from rating.money import yuan_text
 from rating.state import CLEAR, Bar, Number, Standing, State
@@ -143,6 +144,7 @@ def alerted(state: State, event: Event) -> None:
     kind, account = event.effect["kind"], event.effect["account"]
     if kind in {"renewal_due", "documents_due"}:
         state.unschedule(kind, event.effect["service_number"])
+        note_decided(state, event.effect["service_number"], event)
         return
     standing = state.standings.get(account, CLEAR)
     raised = tuple(sorted((dict(standing.raised) | {kind: event.effect["episode"]}).items()))

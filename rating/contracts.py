@@ -10,6 +10,7 @@ from rating import accounts
 from rating.accounts import BANK, Change, Command, Event, Posting, Refused
 from rating.calendar import add_months, day_of, month_of, parse_day, start_of_day
 from rating.commands import AMOUNT_OR_NONE, DAY, TEXT, TEXT_OR_NONE
+from rating.decisions import fresh_id
 from rating.holds import held_for
 from rating.kind import Kind
 from rating.life_table import check_step
@@ -269,11 +270,12 @@ def _contract_renewed(state: State, event: Event) -> None:
 
 def renewal_due(state: State, service_number: str, at: datetime) -> Event:
     """The alert before a paid period ends (R-PLAN-1)."""
-    contract = state.numbers[service_number].contracts[-1]
+    number = state.numbers[service_number]
+    contract = number.contracts[-1]
     account = accounts.customer(contract.customer_id)
     ends = add_months(contract.starts_on, contract.paid_months) - timedelta(days=1)
     effect = {
-        "alert_id": f"{account}/renewal_due/{service_number}/{ends}",
+        "alert_id": fresh_id(number, f"{account}/renewal_due/{service_number}/{ends}"),
         "account": account,
         "kind": "renewal_due",
         "balance": yuan_text(state.balance(account)),

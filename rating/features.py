@@ -8,6 +8,7 @@ from rating import accounts
 from rating.accounts import REVENUE_FEATURES, Command, Event, Posting, Refused
 from rating.calendar import add_months, day_of, month_of, parse_day, start_of_day
 from rating.commands import TEXT
+from rating.decisions import fresh_id, note_decided
 from rating.kind import Kind
 from rating.price_book import FEATURES
 from rating.reasons import Reason
@@ -63,16 +64,21 @@ def _feature_enabled(state: State, event: Event) -> None:
     number = state.numbers[event.effect["service_number"]]
     feature = event.effect["feature"]
     state.numbers.put(number.service_number, number._replace(features=number.features | {feature}))
-    _schedule_next(state, number.service_number, feature, event, 0)
+    first = f"feature/{number.service_number}/{feature}/{event.effect['since']}/1"
+    _schedule_next(state, event, 0, fresh_id(number, first).removeprefix(first))
 
 
-def _schedule_next(state: State, service_number: str, feature: str, event: Event, charged: int) -> None:
-    """The next period's fee, counted from the day of enabling, if the price book has a period for it."""
+def _schedule_next(state: State, event: Event, charged: int, again: str) -> None:
+    """The next period's fee, counted from the day of enabling, if the price book has a period for it.
+
+    `again` ends the keys of a feature that was charged before as enabled on the same day: `/2`, `/3` …
+    """
+    service_number, feature = event.effect["service_number"], event.effect["feature"]
     months = _MONTHS.get(state.book.feature(feature, day_of(event.at)).period)
     if months is None:
         return
     since = parse_day(event.effect["since"])
-    key = f"{service_number}/{feature}/{since}/{charged + 1}"
+    key = f"{service_number}/{feature}/{since}/{charged + 1}{again}"
     state.schedule("feature_period", key, start_of_day(add_months(since, months * (charged + 1))))
     state.facts.put(_next_of(service_number, feature), key)
 
@@ -84,7 +90,7 @@ def _next_of(service_number: str, feature: str) -> str:
 
 def feature_period(state: State, key: str, at: datetime) -> Event:
     """A recurring feature's fee for the period that begins (R-FEAT-3)."""
-    service_number, feature, since, period = key.split("/")
+    service_number, feature, since, period = key.split("/")[:4]
     number = state.numbers[service_number]
     contract = number.contracts[-1]
     effect = {"service_number": service_number, "feature": feature, "since": since, "period": int(period)}
@@ -95,10 +101,13 @@ def feature_period(state: State, key: str, at: datetime) -> Event:
 def feature_charged(state: State, event: Event) -> None:
     """Folds `charge_feature`: the period after it is due next."""
     effect = event.effect
-    key = f"{effect['service_number']}/{effect['feature']}/{effect['since']}/{effect['period']}"
+    key = event.command_id.removeprefix("feature/")
+    again = key.removeprefix("/".join(key.split("/")[:4]))
+    if effect["period"] == 1:
+        note_decided(state, effect["service_number"], event)
     state.unschedule("feature_period", key)
     state.facts.drop(_next_of(effect["service_number"], effect["feature"]))
-    _schedule_next(state, effect["service_number"], effect["feature"], event, effect["period"])
+    _schedule_next(state, event, effect["period"], again)
 
 
 def _disable_feature(state: State, command: Command) -> Event:

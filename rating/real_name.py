@@ -8,6 +8,7 @@ from rating import accounts
 from rating.accounts import Change, Command, Event, Refused
 from rating.calendar import instant_text, parse_instant
 from rating.commands import NAMES, TEXT, WHOLE_OR_NONE
+from rating.decisions import fresh_id, note_decided
 from rating.kind import Kind
 from rating.life_table import IN_USE, check_step, state_at
 from rating.money import yuan_text
@@ -165,15 +166,15 @@ def restrict_number(state: State, service_number: str, at: datetime) -> Event:
     number = state.numbers[service_number]
     effect = {"service_number": service_number}
     changes = tagged(number, at, restricted=True)
-    return Event(
-        f"restrict/{service_number}/{instant_text(at)}", "restrict_number", at, effect, changes=changes
-    )
+    event_id = fresh_id(number, f"restrict/{service_number}/{instant_text(at)}")
+    return Event(event_id, "restrict_number", at, effect, changes=changes)
 
 
 def number_restricted(state: State, event: Event) -> None:
     """Folds `restrict_number`: the suspension falls due."""
     number = state.numbers[event.effect["service_number"]]
     state.numbers.put(number.service_number, number._replace(restricted=True))
+    note_decided(state, number.service_number, event)
     state.unschedule("restrict_number", number.service_number)
     days = state.book.documents.restricted_days
     state.schedule("suspend_unverified", number.service_number, event.at + timedelta(days=days))
@@ -186,23 +187,25 @@ def suspend_unverified(state: State, service_number: str, at: datetime) -> Event
     after = with_bar(number, Bar("suspended", REAL_NAME), from_at)
     effect = {"service_number": service_number, "bars": bars_text(after.bars)}
     changes = state_changes(number, after, from_at)
-    return Event(
-        f"unverified/{service_number}/{instant_text(at)}", "suspend_unverified", at, effect, changes=changes
-    )
+    event_id = fresh_id(number, f"unverified/{service_number}/{instant_text(at)}")
+    return Event(event_id, "suspend_unverified", at, effect, changes=changes)
 
 
 def unverified_suspended(state: State, event: Event) -> None:
     """Folds `suspend_unverified`."""
     fold_bars(state, event)
+    note_decided(state, event.effect["service_number"], event)
     state.unschedule("suspend_unverified", event.effect["service_number"])
 
 
 def documents_due(state: State, service_number: str, at: datetime) -> Event:
     """Documents were not submitted in time: an alert only (R-NUM-3)."""
-    contract = state.numbers[service_number].contracts[-1]
+    number = state.numbers[service_number]
+    contract = number.contracts[-1]
     account = accounts.customer(contract.customer_id)
+    name = f"{account}/documents_due/{service_number}/{instant_text(contract.signed_at)}"
     effect = {
-        "alert_id": f"{account}/documents_due/{service_number}/{instant_text(contract.signed_at)}",
+        "alert_id": fresh_id(number, name),
         "account": account,
         "kind": "documents_due",
         "balance": yuan_text(state.balance(account)),

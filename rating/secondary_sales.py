@@ -9,6 +9,7 @@ from rating.accounts import PLATFORM, Command, Event, Refused
 from rating.calendar import day_of, instant_text, parse_instant
 from rating.cases import Sale
 from rating.commands import TEXT, TRUTH_OR_NONE
+from rating.decisions import fresh_id, note_decided
 from rating.fines import fining, fold_fine
 from rating.kind import Kind
 from rating.reasons import Reason
@@ -67,7 +68,7 @@ def _secondary_sale_noticed(state: State, event: Event) -> None:
 def not_rectified(state: State, service_number: str, at: datetime) -> Event:
     """The sale was not rectified by 24:00 of the last working day: the fine is issued (R-PEN-3)."""
     sale = state.sales[service_number]
-    name = f"unrectified/{service_number}/{instant_text(at)}"
+    name = fresh_id(state.numbers[service_number], f"unrectified/{service_number}/{instant_text(at)}")
     fine_id = _free_fine_id(state, f"{service_number}-{day_of(at)}")
     fine = fining(state, fine_id, sale.provider_id, _fine_hao(state, sale.times), at, service_number, _CAUSE)
     effect = {"service_number": service_number} | fine.effect
@@ -86,6 +87,7 @@ def _free_fine_id(state: State, fine_id: str) -> str:
 def rectification_missed(state: State, event: Event) -> None:
     """Folds `not_rectified`."""
     state.unschedule("rectify", event.effect["service_number"])
+    note_decided(state, event.effect["service_number"], event)
     fold_fine(state, event)
 
 

@@ -108,7 +108,8 @@ class Number(NamedTuple):
     """A service number with its life: its `stage` and what bars it; `since_at` is when its state changed last.
 
     `verify_by` is the deadline of a re-verification, `restricted` that it was missed (R-NUM-3). `ahead` holds
-    the facets and instants of changes that were recorded before they took effect.
+    the facets and instants of changes that were recorded before they took effect, `decided` the ids of our own decisions
+    that could be made again (`rating.decisions`).
     """
 
     service_number: str
@@ -123,6 +124,7 @@ class Number(NamedTuple):
     verify_by: datetime | None = None
     restricted: bool = False
     ahead: tuple[tuple[str, datetime], ...] = ()
+    decided: tuple[str, ...] = ()
 
     @property
     def state(self) -> str:

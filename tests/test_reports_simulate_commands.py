@@ -104,7 +104,8 @@ def run(home: Path, *words: object) -> Result:
 
 def balances(home: Path) -> dict[str, Decimal]:
     state = Home.open(home).state
-    return {account: Decimal(hao).scaleb(-4) for account, hao in state.balances.items()}
+    found = {account: Decimal(hao).scaleb(-4) for account, hao in state.balances.items()}
+    return defaultdict(Decimal, found)
 
 
 def test_what_is_foretold_is_what_is_charged(home: Path, commands: Path) -> None:
