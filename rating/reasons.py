@@ -56,6 +56,7 @@ class Reason(StrEnum):
     FEATURE_OFF = "FEATURE_OFF"
     ALREADY_REVERSED = "ALREADY_REVERSED"
     NOT_REVERSIBLE = "NOT_REVERSIBLE"
+    CREDIT_ENDED = "CREDIT_ENDED"
     # providers and their cases
     PROVIDER_CLOSED = "PROVIDER_CLOSED"
     NOT_SUSPECTED = "NOT_SUSPECTED"
@@ -205,6 +206,10 @@ _TEXT: dict[Reason, tuple[str, str]] = {
         "the ledger derives this posting itself",
         "correct its cause; it follows by itself",
     ),
+    Reason.CREDIT_ENDED: (
+        "the credit that the plan's fee became has ended",
+        "settle with the customer by receive_payment or refund",
+    ),
     Reason.PROVIDER_CLOSED: (
         "the provider is closed",
         "let another provider do it; clear_suspicion or the reversal of its fine opens it again, a serious case never",
@@ -281,6 +286,7 @@ _RULES: dict[Reason, str] = {
     Reason.FEATURE_OFF: "R-FEAT-3",
     Reason.ALREADY_REVERSED: "R-INV-3",
     Reason.NOT_REVERSIBLE: "R-INV-3",
+    Reason.CREDIT_ENDED: "R-PLAN-2",
     Reason.MONTH_OPEN: "R-MIN-1",
     Reason.UNKNOWN_PLAN: "R-PLAN-1",
     Reason.UNKNOWN_FEATURE: "R-FEAT-1",

@@ -1,12 +1,14 @@
-"""Taking a posting back by its opposite (R-INV-3); a fine or its payment changes with it."""
+"""Taking a posting back by its opposite (R-INV-3); a fine, its payment or used credit changes with it."""
 
 from __future__ import annotations
 
-from rating.accounts import DERIVED_KINDS, Command, Event, Refused
+from rating import accounts
+from rating.accounts import DERIVED_KINDS, Command, Event, Posting, Refused
 from rating.cases import Fine
 from rating.commands import TEXT
 from rating.fines import fine_taken_back
 from rating.kind import Kind
+from rating.money import yuan_text
 from rating.payments import known_posting, refuse_reversed, reversal_of
 from rating.reasons import Reason
 from rating.state import State
@@ -23,7 +25,41 @@ def _reverse_posting(state: State, command: Command) -> Event:
         )
     _refuse_open_cases(state, posting_id)
     reversal = reversal_of(state, posting_id, posting, command.at, command.fields["reason"])
-    return Event(command.command_id, command.kind, command.at, {"posting_id": posting_id}, (reversal,))
+    postings = (reversal, *_used_from_cash(state, posting_id, posting, reversal.month))
+    return Event(command.command_id, command.kind, command.at, {"posting_id": posting_id}, postings)
+
+
+def _used_from_cash(state: State, posting_id: str, posting: Posting, month: str) -> tuple[Posting, ...]:
+    """A plan's fee: what usage drew of its credit is paid from cash instead, so no credit is below zero (R-PLAN-3).
+
+    Refused once the credit has ended: the ledger does not know any more what of it was used (R-PLAN-2).
+    """
+    if posting.kind != "plan_fee":
+        return ()
+    customer_id, account = str(posting.customer_id), posting.credit
+    if all(credit.account != account for credit in state.credits.get(customer_id, ())):
+        raise Refused(
+            Reason.CREDIT_ENDED,
+            f"The credit of {posting_id}, {account}, has ended: what of its {yuan_text(posting.amount_hao)} was not used "
+            "went with the close of its last month.",
+        )
+    used_hao = posting.amount_hao - max(0, state.leaves.get(account, 0))
+    if used_hao <= 0:
+        return ()
+    cash = accounts.cash(customer_id)
+    return (
+        Posting(
+            "settlement",
+            month,
+            cash,
+            account,
+            used_hao,
+            posting.service_number,
+            customer_id,
+            posting.provider_id,
+            reason=f"used of {posting_id}",
+        ),
+    )
 
 
 def _refuse_open_cases(state: State, posting_id: str) -> None:

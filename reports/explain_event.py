@@ -70,6 +70,11 @@ def _working(con: duckdb.DuckDBPyConnection, posting: Row, event: Row) -> Iterat
             yield from _top_up(posting, effect)
         case "minimum_top_up" | "late_call_adjustment":
             yield from _adjustment(con, posting, effect)
+        case "settlement" if event["kind"] == "reverse_posting":
+            yield (
+                f"What usage had drawn of the credit of posting {effect['posting_id']} is paid from cash instead, because "
+                "the fee was taken back."
+            )
         case "settlement" | "credit_expiry":
             yield from _settlement(con, posting, event, effect)
         case "reversal":
