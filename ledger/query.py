@@ -9,11 +9,12 @@ Statements of others go through `run_select` (ledger/guard.py).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 import pyarrow as pa
@@ -27,7 +28,16 @@ from rating.money import MONEY
 from rating.reasons import Reason
 from rating.records import INSTANT
 
-__all__ = ["VIEWS", "QueryFailed", "QueryRefused", "connect", "lock_down", "make_views", "run_select"]
+__all__ = [
+    "VIEWS",
+    "QueryFailed",
+    "QueryRefused",
+    "connect",
+    "describe_views",
+    "lock_down",
+    "make_views",
+    "run_select",
+]
 
 VIEWS = (
     "calls",
@@ -47,6 +57,16 @@ VIEWS = (
     "areas",
 )
 """The files of `views/`, each after those that it builds on."""
+
+_COMMENT = re.compile(r"^COMMENT ON .*;\n", re.MULTILINE)
+"""One of the statements that comment on a view or a column; each has a line of its own."""
+
+_REASON_COLUMNS = {
+    "reason": "The code that stands in rejects, duplicates and events.",
+    "meaning": "What it says.",
+    "what_to_do": "What mends the cause.",
+    "retry": "Whether the same record can be taken in later (`fentan retry`).",
+}
 
 _TYPES = {
     pa.int64(): "BIGINT",
@@ -70,15 +90,17 @@ def connect(
     temp_directory: str = "",
     mask: bool = False,
     spans: Mapping[str, tuple[int, int]] | None = None,
+    described: bool = True,
 ) -> duckdb.DuckDBPyConnection:
     """A connection with `calls_rows`, `events_rows` and every public view, in Shanghai time.
 
     The files are absolute paths of data files of one snapshot each (calls partitioned by month, columns that
     a file lacks read as null, F-22); rows at or beyond `calls_seq` and `events_seq` are left out. `spans` has the
     least and greatest seq of files of calls, which spares reading some. `now`, an aware instant, is the time of the
-    views numbers and arrears. With `read_only_for_others` the connection is
-    locked down for `run_select`: for good, and without a `temp_directory` to spill into. With `mask` phone
-    numbers are hidden (F-27). Raises LedgerFault if a file is gone or holds a column of another type.
+    views numbers and arrears. With `read_only_for_others` the connection is locked down for `run_select`: for good,
+    and without a `temp_directory` to spill into. With `mask` phone numbers are hidden (F-27). Unless `described`, views
+    and columns have no comments: giving them takes as long as making the views. Raises LedgerFault if a file is gone
+    or holds a column of another type.
     """
     config: dict[str, Any] = {"autoinstall_known_extensions": "false", "memory_limit": memory_limit}
     if threads is not None:
@@ -96,6 +118,8 @@ def connect(
         mask=mask,
         spans=spans,
     )
+    if described:
+        describe_views(con)
     if read_only_for_others:
         lock_down(con, [*calls_files, *events_files])
     return con
@@ -112,7 +136,10 @@ def make_views(
     mask: bool = False,
     spans: Mapping[str, tuple[int, int]] | None = None,
 ) -> None:
-    """Creates macros, stored rows and views in the connection's default schema, for good if that is a file."""
+    """Creates macros, stored rows and views in the connection's default schema, for good if that is a file.
+
+    `describe_views` gives them their comments.
+    """
     instant = quoted(now.astimezone(UTC).isoformat())
     con.execute(f"CREATE OR REPLACE MACRO ledger_now() AS CAST({instant} AS TIMESTAMPTZ)")
     con.execute(billed.macros([]))
@@ -124,8 +151,7 @@ def make_views(
         "CREATE VIEW billed_rows AS SELECT *, month AS billed_month FROM calls_rows"
     )
     # over empty rows first: a view is bound when it is made, and binding opens every file
-    for text in _view_texts():
-        con.execute(text)
+    con.execute(_view_texts().definitions)
     _store(con, "events_rows", _rows(con, "events_rows", events_files, EVENTS, events_seq, mask, {}))
     made = billed.closes(con)
     con.execute(billed.macros(made))
@@ -144,6 +170,11 @@ def make_views(
         if rows:
             parts.append(f"SELECT *, {month} AS billed_month FROM ({rows})")
     _store(con, "billed_rows", " UNION ALL ".join(parts))
+
+
+def describe_views(con: duckdb.DuckDBPyConnection) -> None:
+    """Gives every public view and its columns their comments."""
+    con.execute(_view_texts().comments)
 
 
 # what the views stand on
@@ -228,22 +259,26 @@ def _reasons() -> str:
         f"({quoted(reason.value)}, {quoted(reason.meaning)}, {quoted(reason.what_to_do)}, {str(reason.retry).lower()})"
         for reason in Reason
     )
-    comments = {
-        "reason": "The code that stands in rejects, duplicates and events.",
-        "meaning": "What it says.",
-        "what_to_do": "What mends the cause.",
-        "retry": "Whether the same record can be taken in later (`fentan retry`).",
-    }
-    described = "".join(
-        f"; COMMENT ON COLUMN reasons.{name} IS {quoted(what)}" for name, what in comments.items()
-    )
-    return (
-        f"CREATE VIEW reasons AS SELECT * FROM (VALUES {rows}) AS reasons ({', '.join(comments)}); "
-        f"COMMENT ON VIEW reasons IS 'A row is a reason why an input was not charged or a command refused.'{described}"
-    )
+    columns = ", ".join(_REASON_COLUMNS)
+    return f"CREATE VIEW reasons AS SELECT * FROM (VALUES {rows}) AS reasons ({columns})"
+
+
+class _Texts(NamedTuple):
+    """The statements of `views/`: those that make the views, and those that comment on them."""
+
+    definitions: str
+    comments: str
 
 
 @cache
-def _view_texts() -> tuple[str, ...]:
+def _view_texts() -> _Texts:
     folder = Path(__file__).with_name("views")
-    return tuple((folder / f"{name}.sql").read_text(encoding="utf-8") for name in VIEWS)
+    texts = [(folder / f"{name}.sql").read_text(encoding="utf-8") for name in VIEWS]
+    comments = [comment for text in texts for comment in _COMMENT.findall(text)]
+    comments.append(
+        "COMMENT ON VIEW reasons IS 'A row is a reason why an input was not charged or a command refused.';"
+    )
+    comments += (
+        f"COMMENT ON COLUMN reasons.{name} IS {quoted(what)};" for name, what in _REASON_COLUMNS.items()
+    )
+    return _Texts("".join(_COMMENT.sub("", text) for text in texts), "\n".join(comments))

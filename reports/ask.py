@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
@@ -17,6 +18,9 @@ from ledger.query import QueryRefused, connect, run_select
 from ledger.version import Version
 from rating.calendar import parse_instant
 
+_SHOWS_COMMENTS = re.compile(r"describe|show|duckdb_|information_schema|pg_|comment", re.IGNORECASE)
+"""What a question holds that could show a comment: all others are spared the time that comments take."""
+
 
 def ask(
     folder: Path,
@@ -31,7 +35,15 @@ def ask(
 ) -> pa.Table:
     """The answer to somebody's SELECT, read-only to the bone; `as_of` is a version of `calls` or a time."""
     events, calls = snapshot(folder, _version_or_time(as_of))
-    con = views(events, calls, now, for_others=True, mask=mask, memory_limit=memory_limit)
+    con = views(
+        events,
+        calls,
+        now,
+        for_others=True,
+        mask=mask,
+        memory_limit=memory_limit,
+        described=bool(_SHOWS_COMMENTS.search(text)),
+    )
     try:
         return run_select(con, text, params or None, timeout_s=timeout_s)
     finally:
@@ -54,8 +66,12 @@ def views(
     for_others: bool = False,
     mask: bool = False,
     memory_limit: str = "2GB",
+    described: bool = False,
 ) -> duckdb.DuckDBPyConnection:
-    """The public views over one snapshot of both tables; with `mask` without phone numbers (F-27)."""
+    """The public views over one snapshot of both tables; with `mask` without phone numbers (F-27).
+
+    With `described` views and columns have their comments.
+    """
     return connect(
         calls.files(),
         events.files(),
@@ -66,6 +82,7 @@ def views(
         mask=mask,
         memory_limit=memory_limit,
         spans=calls.spans(),
+        described=described,
     )
 
 

@@ -20,7 +20,7 @@ import duckdb
 from ledger.faults import BadRequest, LedgerFault
 from ledger.files import fsync_path
 from ledger.guard import quoted, sentence
-from ledger.query import VIEWS, make_views
+from ledger.query import VIEWS, describe_views, make_views
 from reports.ask import snapshot
 
 STORED = ("postings", "balances", "customer_balances", "arrears", "numbers", "statement_lines")
@@ -70,6 +70,7 @@ def publish(home: Path, file: Path, now: datetime, *, copy: bool = False, mask: 
                 mask=mask,
                 spans=calls.spans(),
             )
+            describe_views(con)
             for view in (*VIEWS, *_OTHERS) if whole else STORED:
                 _store(con, view)
             if whole:

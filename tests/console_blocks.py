@@ -138,7 +138,7 @@ class Shell:
         """The town's answer, as `fentan sql` prints it; all questions go to one connection, which is quick."""
         if self._town is None:
             events, calls = snapshot(self.folder / "fentan-demo" / "home", None)
-            self._town = views(events, calls, parse_instant(TOWN_NOW), for_others=True)
+            self._town = views(events, calls, parse_instant(TOWN_NOW), for_others=True, described=True)
         printed = io.StringIO()
         write_table(run_select(self._town, question), "table", Console(file=printed))
         return printed.getvalue()

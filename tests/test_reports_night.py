@@ -28,8 +28,11 @@ DAY = date(2026, 12, 1)
 
 @pytest.fixture(scope="module")
 def billed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the nights before have left: the statements of all months but November's are there."""
     folder = tmp_path_factory.mktemp("night") / "home"
     billed_ledger(folder)
+    first = datetime(2026, 11, 1, 19, 15, tzinfo=UTC)
+    assert night(folder, day=date(2026, 11, 2), now=first).findings == []
     return folder
 
 
@@ -148,7 +151,6 @@ def test_one_who_fails_is_named_and_does_not_stop_the_others(home: Path) -> None
 def test_two_nights_at_once_are_refused_and_a_dead_one_holds_no_lock(home: Path) -> None:
     """The lock is the system's: a file that was left behind locks nobody out."""
     lock = home / "nightly" / "lock"
-    lock.parent.mkdir()
     lock.write_text("4711", encoding="utf-8")
     with lock.open("a+", encoding="utf-8") as held:
         fcntl.flock(held, fcntl.LOCK_EX)

@@ -41,7 +41,7 @@ def home(world: World) -> Path:
 
 @pytest.fixture(scope="module")
 def ours(home: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    with views(*Home.open_logs(home), NOW) as con:
+    with views(*Home.open_logs(home), NOW, described=True) as con:
         yield con
 
 
