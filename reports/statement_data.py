@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from rating.calendar import day_of, days_in, first_day, parse_day
 from rating.money import parse_yuan
 from rating.price_book import PriceBook
 from reports import statement as s
+from reports.statement_calls import MonthDays, NumberDay, by_customer, summed
 from reports.statement_steps import steps_of
 
 PLATFORM = "platform"
@@ -52,13 +53,6 @@ class Posted:
     reversed_kind: str | None
 
 
-@dataclass(frozen=True)
-class _NumberDay:
-    service_number: str
-    day: s.Day
-    duration_s: int
-
-
 class Month:
     """What all statements of a month are made of."""
 
@@ -67,6 +61,7 @@ class Month:
     ) -> None:
         """`close` is None if the month is open. Without `with_calls` only what events say is read."""
         self.con, self.month, self.chain_head = con, month, ""
+        self._summed: dict[str, s.CustomerCharges | None] = {}
         self._read_facts()
         if self.close is None:
             return
@@ -92,14 +87,13 @@ class Month:
         self.disputes: dict[str, str] = {row["posting_id"]: row["outcome"] for row in disputes}
 
     def _read_calls(self) -> None:
-        self.days: dict[str, list[_NumberDay]] = defaultdict(list)
-        for row in self._ask("days", month=self.month):
-            day = s.Day(row["day"], row["calls"], row["answered"], row["billed_s"], row["charges_hao"])
-            self.days[row["customer_id"]].append(_NumberDay(row["service_number"], day, row["duration_s"]))
-        self.openings = {
-            row["account"]: row["balance_hao"] for row in self._ask("openings", month=self.month)
-        }
-        self.late = dict(_by_customer(self._stream("late_calls", None)))
+        self.days = MonthDays(self.con.sql(_sql("days"), params={"month": self.month}).to_arrow_table())
+        self.openings: dict[str, dict[str, int]] = defaultdict(dict)
+        for row in self._ask("openings", month=self.month):
+            owner = _owner(row["account"])
+            if owner is not None and row["balance_hao"]:
+                self.openings[owner][row["account"]] = row["balance_hao"]
+        self.late = dict(by_customer(self._stream("late_calls", None)))
 
     def _ask(self, name: str, **params: Any) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = self.con.sql(_sql(name), params=params).to_arrow_table().to_pylist()
@@ -158,13 +152,9 @@ class Month:
 
     def customer_ids(self) -> list[str]:
         """Customers with a movement, a working or a balance in the month, by id."""
-        moved = {owner.removeprefix("customer/") for owner in self.postings if owner.startswith("customer/")}
-        held = {
-            account.split("/")[1]
-            for account, hao in self.openings.items()
-            if hao and account.startswith("customer/")
-        }
-        return sorted(moved | held | set(self.workings) | set(self.days) | set(self.late))
+        owners = {*self.postings, *self.openings}
+        moved = {owner.removeprefix("customer/") for owner in owners if owner.startswith("customer/")}
+        return sorted(moved | set(self.workings) | set(self.days.customers()) | set(self.late))
 
     def provider_ids(self) -> list[str]:
         """All providers that were registered by the close, by id."""
@@ -172,7 +162,7 @@ class Month:
 
     def customer_statements(self, only: str | None = None) -> Iterator[s.Statement | s.Unmade]:
         """The customers' statements, by id, each with its call details; one that fails does not stop the others."""
-        details = _by_customer(self._stream("calls", only))
+        details = by_customer(self._stream("calls", only))
         ahead = next(details, None)
         for customer_id in self.customer_ids() if only is None else [only]:
             while ahead is not None and ahead[0] < customer_id:
@@ -193,6 +183,7 @@ class Month:
         customer = self.customers[customer_id]
         provider = self.providers.get(customer["provider_id"])
         numbers = tuple(self._numbers(customer_id, details))
+        self._summed[customer_id] = self._added(customer_id, numbers)
         owner = f"customer/{customer_id}"
         account = self._account(owner, s.POTS["customer"], numbers)
         party = s.Party(customer_id, customer["name"])
@@ -201,7 +192,7 @@ class Month:
             account=account,
             vat=self._vat(owner, account),
             entries=tuple(self._entries(f"customer/{customer_id}")),
-            days=_summed_days(self.days.get(customer_id, [])),
+            days=summed(number.days for number in numbers),
             part=s.CustomerPart(
                 None if provider is None else s.Party(provider["provider_id"], provider["name"]),
                 numbers,
@@ -211,8 +202,8 @@ class Month:
 
     def _numbers(self, customer_id: str, details: Mapping[str, pa.Table]) -> Iterator[s.NumberCharges]:
         workings = {working["service_number"]: working for working in self.workings.get(customer_id, [])}
-        days: dict[str, list[_NumberDay]] = defaultdict(list)
-        for one in self.days.get(customer_id, []):
+        days: dict[str, list[NumberDay]] = defaultdict(list)
+        for one in self.days.of(customer_id):
             days[one.service_number].append(one)
         late = self.late.get(customer_id, {})
         rerated: dict[str, int] = defaultdict(int)
@@ -250,10 +241,10 @@ class Month:
             for account, sign in ((posted.debit, -1), (posted.credit, 1)):
                 if account.startswith(prefix):
                     moves[account][posted.kind] += sign * posted.amount_hao
-        opened = {account for account, hao in self.openings.items() if hao and account.startswith(prefix)}
-        for account in sorted({*moves, *opened}):
+        opened = self.openings.get(f"customer/{customer_id}", {})
+        for account in sorted({*moves, *(account for account in opened if account.startswith(prefix))}):
             moved, credit = moves[account], self.credits[account]
-            opening = self.openings.get(account, 0)
+            opening = opened.get(account, 0)
             drawn, expired = -moved["settlement"], -moved["credit_expiry"]
             paid = sum(moved.values()) + drawn + expired
             yield s.Credit(
@@ -266,9 +257,8 @@ class Month:
         """The account's pots before, what moved them, and after."""
         place = {pot: index for index, pot in enumerate(pots)}
         opening = [0] * len(pots)
-        for account, hao in self.openings.items():
-            if account.startswith(f"{owner}/"):
-                opening[place[account.split("/")[2]]] += hao
+        for account, hao in self.openings.get(owner, {}).items():
+            opening[place[account.split("/")[2]]] += hao
         sums: dict[str, list[int]] = defaultdict(lambda: [0] * len(pots))
         counts: dict[str, int] = defaultdict(int)
         if "usage" in place:
@@ -335,12 +325,7 @@ class Month:
         owner = f"provider/{provider_id}"
         account = self._account(owner, s.POTS["provider"], ())
         groups = tuple(self._groups(provider_id, 0))
-        days = [
-            day
-            for group in groups
-            for one in group.customers
-            for day in self.days.get(one.customer.party_id, [])
-        ]
+        days = self.days.together(one.customer.party_id for group in groups for one in group.customers)
         fees = tuple(
             s.FeatureFee(
                 p.posting_id,
@@ -358,23 +343,33 @@ class Month:
             account=account,
             vat=self._vat(owner, account),
             entries=tuple(self._entries(owner)),
-            days=_summed_days(days),
+            days=days,
             part=s.ProviderPart(fees, tuple(self.fines[provider_id]), groups),
         )
 
+    @cached_property
+    def _customers_of(self) -> Mapping[str, list[str]]:
+        return _grouped((one["provider_id"], key) for key, one in sorted(self.customers.items()))
+
+    @cached_property
+    def _subordinates_of(self) -> Mapping[str, list[str]]:
+        return _grouped((one["parent_id"] or "", key) for key, one in sorted(self.providers.items()))
+
     def _groups(self, provider_id: str, depth: int) -> Iterator[s.ProviderGroup]:
         provider = self.providers[provider_id]
-        mine = sorted(c["customer_id"] for c in self.customers.values() if c["provider_id"] == provider_id)
-        charges = [self._sums(customer_id) for customer_id in mine]
+        charges = [self._sums(customer_id) for customer_id in self._customers_of[provider_id]]
         party = s.Party(provider_id, provider["name"])
         yield s.ProviderGroup(party, depth, tuple(one for one in charges if one is not None))
-        for below in sorted(
-            p["provider_id"] for p in self.providers.values() if p["parent_id"] == provider_id
-        ):
+        for below in self._subordinates_of[provider_id]:
             yield from self._groups(below, depth + 1)
 
     def _sums(self, customer_id: str) -> s.CustomerCharges | None:
-        numbers = tuple(self._numbers(customer_id, {}))
+        """What a customer was charged; made once, for it stands on the statement of each provider above it."""
+        if customer_id not in self._summed:
+            self._summed[customer_id] = self._added(customer_id, tuple(self._numbers(customer_id, {})))
+        return self._summed[customer_id]
+
+    def _added(self, customer_id: str, numbers: tuple[s.NumberCharges, ...]) -> s.CustomerCharges | None:
         if not numbers:
             return None
         return s.CustomerCharges(
@@ -411,6 +406,13 @@ def _head_after(chain: Chain, seq: int) -> str:
     return next((link.head for _, link in chain.links() if link is not None and link.seq_to > seq), "")
 
 
+def _grouped(pairs: Iterable[tuple[str, str]]) -> Mapping[str, list[str]]:
+    groups: dict[str, list[str]] = defaultdict(list)
+    for key, value in pairs:
+        groups[key].append(value)
+    return groups
+
+
 def _owner(account: str) -> str | None:
     kind, owner, *_ = account.split("/")
     return f"{kind}/{owner}" if kind in {"customer", "provider"} else None
@@ -431,43 +433,3 @@ def _add_calls(
         if number.late_calls is not None and number.late_calls.num_rows:
             sums["late_call"][place] -= number.late_hao
             counts["late_call"] += number.late_calls.num_rows
-
-
-def _summed_days(days: list[_NumberDay]) -> tuple[s.Day, ...]:
-    by_day: dict[date, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
-    for one in days:
-        values = (one.day.calls, one.day.answered, one.day.billed_s, one.day.charges_hao)
-        by_day[one.day.day] = [a + b for a, b in zip(by_day[one.day.day], values, strict=True)]
-    return tuple(s.Day(day, *by_day[day]) for day in sorted(by_day))
-
-
-def _by_customer(batches: Iterator[pa.Table]) -> Iterator[tuple[str, dict[str, pa.Table]]]:
-    """Sorted calls -> (customer, number -> that number's calls in the schema of its details)."""
-    waiting: list[tuple[str, str, pa.Table]] = []
-    for batch in batches:
-        for customer_id, number, rows in _runs(batch):
-            if waiting and waiting[-1][0] != customer_id:
-                yield _gathered(waiting)
-                waiting = []
-            waiting.append((customer_id, number, rows))
-    if waiting:
-        yield _gathered(waiting)
-
-
-def _runs(batch: pa.Table) -> Iterator[tuple[str, str, pa.Table]]:
-    customers, numbers = batch.column("customer_id").to_pylist(), batch.column("service_number").to_pylist()
-    start = 0
-    for end in range(1, batch.num_rows + 1):
-        if end == batch.num_rows or (customers[end], numbers[end]) != (customers[start], numbers[start]):
-            yield customers[start], numbers[start], batch.slice(start, end - start)
-            start = end
-
-
-def _gathered(waiting: list[tuple[str, str, pa.Table]]) -> tuple[str, dict[str, pa.Table]]:
-    parts: dict[str, list[pa.Table]] = defaultdict(list)
-    for _, number, rows in waiting:
-        schema = s.LATE_CALLS if "adjustment" in rows.column_names else s.CALLS
-        parts[number].append(
-            pa.table([rows.column(field.name).cast(field.type) for field in schema], schema=schema)
-        )
-    return waiting[0][0], {number: pa.concat_tables(rows) for number, rows in parts.items()}
