@@ -112,7 +112,7 @@ def fold(state: State, event: Event) -> None:
         mutate = own if own is not None else KINDS[event.kind].mutate
         mutate(state, event)
         if event.changes:
-            contracts.note_ahead(state, event)
+            contracts.note_changes(state, event)
         if event.effect.get("reaches_back"):
             rerating.note_due(state, event)
         if event.kind not in _OWN:

@@ -76,7 +76,7 @@ def _sign_contract(state: State, command: Command) -> Event:
         holder_change(number.service_number, contract, command.at),
         Change(number.service_number, "rate", command.at, rate_hao=rate_hao, increment_s=plan.increment_s),
         Change(number.service_number, "minimum", command.at, minimum_hao=minimum_hao),
-        *ahead_again(number, contract, command.at, {"holder", "rate", "minimum"}),
+        *again_later(number, contract, command.at, {"holder", "rate", "minimum"}),
     )
     return Event(command.command_id, command.kind, command.at, effect, postings, changes)
 
@@ -161,15 +161,15 @@ def holder_change(service_number: str, contract: Contract, at: datetime) -> Chan
     )
 
 
-def ahead_again(
+def again_later(
     number: Number, contract: Contract, at: datetime, facets: Collection[str]
 ) -> Iterator[Change]:
-    """Says anew what was recorded of the number ahead of its time, as this contract has it.
+    """Says anew what was recorded of the number for later instants, as this contract has it.
 
-    A change of an earlier contract, or with an earlier provider, would else begin to hold when its time comes.
+    A change of an earlier contract, or with an earlier provider, would else hold from there on (F-15).
     """
     name = number.service_number
-    for facet, from_at in number.ahead:
+    for facet, from_at in number.dated:
         if from_at <= at or facet not in facets:
             continue
         if facet == "rate":
@@ -182,14 +182,23 @@ def ahead_again(
             yield holder_change(name, contract, from_at)
 
 
-def note_ahead(state: State, event: Event) -> None:
-    """Keeps in mind which of an event's changes take effect later than it does."""
+_DATED = {"holder", "rate", "minimum", "tag"}
+
+
+def note_changes(state: State, event: Event) -> None:
+    """Keeps in mind from when facets of a number changed since its contract was signed.
+
+    What is recorded later may begin before them: it has to say what holds from each of them on.
+    """
     for change in event.changes:
-        if change.from_at <= event.at or change.facet == "state":
+        if change.facet not in _DATED:
             continue
         number = state.numbers[change.number]
-        later = {entry for entry in number.ahead if entry[1] > event.at} | {(change.facet, change.from_at)}
-        state.numbers.put(number.service_number, number._replace(ahead=tuple(sorted(later))))
+        signed_at = number.contracts[-1].signed_at if number.contracts else event.at
+        noted = {*number.dated, (change.facet, change.from_at)}
+        dated = tuple(sorted(entry for entry in noted if entry[1] > signed_at))
+        if dated != number.dated:
+            state.numbers.put(number.service_number, number._replace(dated=dated))
 
 
 def _contract_signed(state: State, event: Event) -> None:

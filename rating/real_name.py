@@ -97,10 +97,12 @@ def _approve_real_name(state: State, command: Command) -> Event:
 
 
 def tagged(number: Number, at: datetime, *, restricted: bool) -> tuple[Change, ...]:
-    """The catalogue's change, if the number was or was not tagged `restricted` before."""
+    """The catalogue's changes, if the number was or was not tagged `restricted` before; also for later instants."""
     if number.restricted == restricted:
         return ()
-    return (Change(number.service_number, "tag", at, value="restricted" if restricted else None),)
+    value = "restricted" if restricted else None
+    later = (from_at for facet, from_at in number.dated if facet == "tag" and from_at > at)
+    return tuple(Change(number.service_number, "tag", from_at, value=value) for from_at in (at, *later))
 
 
 def _real_name_approved(state: State, event: Event) -> None:

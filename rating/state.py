@@ -107,8 +107,8 @@ class Bar(NamedTuple):
 class Number(NamedTuple):
     """A service number with its life: its `stage` and what bars it; `since_at` is when its state changed last.
 
-    `verify_by` is the deadline of a re-verification, `restricted` that it was missed (R-NUM-3). `ahead` holds
-    the facets and instants of changes that were recorded before they took effect, `decided` the ids of our own decisions
+    `verify_by` is the deadline of a re-verification, `restricted` that it was missed (R-NUM-3). `dated` holds
+    the facets and instants of its changes since its last contract was signed, `decided` the ids of our own decisions
     that could be made again (`rating.decisions`).
     """
 
@@ -123,7 +123,7 @@ class Number(NamedTuple):
     bars: tuple[Bar, ...] = ()
     verify_by: datetime | None = None
     restricted: bool = False
-    ahead: tuple[tuple[str, datetime], ...] = ()
+    dated: tuple[tuple[str, datetime], ...] = ()
     decided: tuple[str, ...] = ()
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rating.accounts import PLATFORM, Command, Event, Refused
 from rating.calendar import instant_text
 from rating.commands import TEXT
-from rating.contracts import ahead_again, holder_change
+from rating.contracts import again_later, holder_change
 from rating.kind import Kind
 from rating.life_table import check_step
 from rating.minimums import put_contract
@@ -49,7 +49,7 @@ def _moved(number: Number, provider_id: str, command: Command) -> Event:
         "provider_id": provider_id,
         "from_provider_id": contract.provider_id,
     }
-    changes = (holder, *ahead_again(number, moved, command.at, {"holder"}))
+    changes = (holder, *again_later(number, moved, command.at, {"holder"}))
     return Event(command.command_id, command.kind, command.at, effect, changes=changes)
 
 

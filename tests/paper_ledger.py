@@ -90,7 +90,7 @@ class PaperLedger:
         command = read_command(value, business.fields_of)
         events = business.handle(self.state, command, command.at)
         self.note(*events)
-        self._rerate_due()
+        self.rerate_due()
         return next(event for event in events if event.command_id == command_id)
 
     def call(self, number: str, start: datetime, minutes: int, received_at: datetime) -> Call | None:
@@ -118,7 +118,7 @@ class PaperLedger:
     def close(self, month: str, at: datetime) -> None:
         for event in business.what_fell_due(self.state, at):
             self.note(event)
-        self._rerate_due()
+        self.rerate_due()
         for one in closing.months_to_close(self.state, month):
             usage = {key[:2]: hao for key, hao in self.usage().items() if key[2] == one}
             self.note(*business.close_month(self.state, one, at, usage))
@@ -144,6 +144,10 @@ class PaperLedger:
         """customer -> hao that it would be charged if it came now; nobody if it would be rejected."""
         now = self._price(call.spent.service_number, call.start, call.minutes, call.spent.received_at)
         return {} if now is None else {now[0]: now[2]}
+
+    def price_at(self, number: str, at: datetime) -> tuple[str, str, int] | None:
+        """(customer, provider, hao) of a minute that begins at `at`; None if it would be rejected."""
+        return self._price(number, at, 1, at)
 
     def topped_up(self) -> dict[tuple[str, str, str], int]:
         """(number, customer, month) -> hao of its top-ups less adjustments, whenever they were posted."""
@@ -202,7 +206,7 @@ class PaperLedger:
             return None
         return row["customer_id"], row["provider_id"], int(from_decimal_array(rated.column("owner_fee"))[0])
 
-    def _rerate_due(self) -> None:
+    def rerate_due(self) -> None:
         """What `ledger.rerate` does with tables."""
         while (cause := rerating.next_due(self.state)) is not None:
             reach = rerating.reach(cause)

@@ -16,6 +16,7 @@ from rating.calendar import month_of, next_month
 from rating.commands import read_command
 from rating.price_book import default_text
 from rating.reasons import Reason
+from rating.segments import BILLABLE
 from rating.state import State
 from tests.paper_ledger import PaperLedger
 from tests.scenario import instant, priced
@@ -169,6 +170,7 @@ class History:
         known = business.fields_of(kind) or {}
         values = {name: value for name, value in values.items() if name in known}
         self.ledger.note(*business.what_fell_due(self.state, at))
+        self.ledger.rerate_due()
         before = folded(self.state)
         event = self.ledger.command(kind, at, **values)
         if event.outcome == "refused":
@@ -176,6 +178,16 @@ class History:
             assert folded(self.state) == before, f"{kind} was refused and changed the state"
             assert event.reason is not None and event.detail and not event.postings and not event.changes
         return event
+
+    def tag(self, number: str) -> str | None:
+        """The tag that holds now by what was recorded."""
+        changes = [
+            (change.from_at, seq, change.value)
+            for seq, (_, event) in enumerate(self.ledger.events)
+            for change in event.changes
+            if (change.number, change.facet) == (number, "tag") and change.from_at <= self.now
+        ]
+        return max(changes, key=lambda one: one[:2])[2] if changes else None
 
     # what always holds
 
@@ -202,6 +214,17 @@ class History:
             assert charges == owed, (
                 "a call is not charged to its holder at its rate; a free number is charged nothing"
             )
+        for number in state.numbers.values():
+            price = ledger.price_at(number.service_number, self.now)
+            assert (price is not None) == (number.state in BILLABLE), "the catalogue knows another state"
+            held = number.contract
+            assert price is None or (
+                held is not None and price[:2] == (held.customer_id, held.provider_id)
+            ), "the catalogue knows another holder"
+            assert number.restricted == (self.tag(number.service_number) == "restricted")
+        assert not [leaf for leaf, hao in state.leaves.items() if "/credit/" in leaf and hao < 0]
+        ours = [event.command_id for _, event in ledger.events if event.kind not in business.KINDS]
+        assert len(ours) == len(set(ours)), "two decisions of our own have the same id (R-INV-6)"
         topped_up = ledger.topped_up()
         for key, hao in ledger.due_top_ups().items():
             assert topped_up.pop(key, 0) == hao, f"the top-up of {key} is not max(0, minimum - calls)"
@@ -211,7 +234,7 @@ class History:
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(STEPS)
 def test_whatever_happens_the_books_are_right(steps: list[tuple[str, int, int, int, int]]) -> None:
-    """R-INV-2 R-NUM-1 R-MIN-7 F-06 F-15: sums, holders, who is billed, top-ups; what is refused changes nothing."""
+    """R-INV-2 R-INV-6 R-NUM-1 R-MIN-7 F-06 F-07 F-15: sums, holders, who is billed, top-ups; what is refused changes nothing."""
     history = History()
     for step in steps:
         history.step(*step)
