@@ -17,6 +17,7 @@ ALL = (
     "seen",
     "query",
     "questions",
+    "month_end",
     "commands",
     "rules",
     "statements",
