@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import Any
 
 import pyarrow as pa
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rating import accounts
@@ -61,6 +61,7 @@ def one_by_one(state: State, calls: list[dict[str, Any]]) -> list[Posting]:
     return postings
 
 
+@settings(deadline=None)
 @given(st.lists(repriced(), max_size=12))
 def test_columns_hold_what_the_rule_says_call_by_call(calls: list[dict[str, Any]]) -> None:
     """R-CALL-8 R-INV-3 F-15: the same postings in the same order, and their sums."""
