@@ -21,3 +21,8 @@ def uncollected() -> Iterator[None]:
         gc.freeze()
         if was_on:
             gc.enable()
+
+
+def collect_seldom() -> None:
+    """For a process that makes objects by ten thousands and frees them soon: looking through them finds nothing."""
+    gc.set_threshold(200_000, 50, 50)

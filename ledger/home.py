@@ -277,8 +277,8 @@ class Home:
             sent = pc.is_valid(
                 rows.column("source")
             )  # our own decisions have ids that a command may have, too
-            accepted = rows.filter(pc.and_(sent, pc.equal(rows.column("outcome"), "accepted")))
-            ids, seqs = accepted.column("command_id"), accepted.column("seq")
+            accepted = pc.and_(sent, pc.equal(rows.column("outcome"), "accepted"))
+            ids, seqs = rows.select(["command_id", "seq"]).filter(accepted).columns
             seen.add(ids, seqs, next_seq=self.events.next_seq, head=self.events.head)
 
     def adopt_price_book(self, text: str, name: str, now: datetime) -> None:
@@ -318,8 +318,6 @@ class Home:
             raise
         if len(rows):
             self.commit_events(rows)
-        else:
-            self.state.compact_journal()
 
     def decide_until(self, until: int, rows: EventRows, fresh: pa.Table | None = None) -> None:
         """Folds the calls below `until` and puts what follows from them into `rows`; commits nothing."""
@@ -347,8 +345,8 @@ class Home:
         """Called after this process committed `rows` to `calls`: they are known without reading them again."""
         seen, first = self._seen_calls, rows.column("seq")[0].as_py() if rows.num_rows else 0
         if seen is not None and seen.next_seq == first and self.calls.next_seq == first + rows.num_rows:
-            rated = rows.filter(pc.equal(rows.column("outcome"), "rated"))
-            ids, seqs, months = (rated.column(name) for name in ("call_id", "seq", "month"))
+            rated = rows.select(["call_id", "seq", "month"]).filter(pc.equal(rows.column("outcome"), "rated"))
+            ids, seqs, months = rated.columns
             seen.add(ids, seqs, months, next_seq=self.calls.next_seq, head=self.calls.head)
         self._housekeep(self.calls)
 

@@ -157,6 +157,8 @@ class Log(Version):
 
         Raises LedgerFault if the chain file does not continue.
         """
+        if not self._may_be_behind():
+            return
         try:
             if self.version - self._base >= _REOPEN_ENTRIES and last_checkpoint(self.folder) > self._base:
                 self._open_table()  # a handle grows slower with each entry; a fresh one begins at the checkpoint
@@ -180,6 +182,12 @@ class Log(Version):
             self.head = entry.ours.get("head", self.head)
         self.version = version
         self.next_seq = self._txns.get("seq", 0)
+
+    def _may_be_behind(self) -> bool:
+        """Whether there is a version after ours: an entry, or a checkpoint that made it superfluous."""
+        if self._table.version() != self.version or entry_path(self.folder, self.version + 1).exists():
+            return True
+        return last_checkpoint(self.folder) > self.version
 
     def at_version(self, version: int) -> Version:
         """The table as it was at an earlier version.

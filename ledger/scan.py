@@ -19,6 +19,7 @@ from ledger.log import Log
 from ledger.rows import read_postings
 from ledger.schema import POSTING_COLUMNS
 from rating.accounts import Posting
+from rating.columns import to_list
 from rating.follow import Spent
 from rating.money import from_decimal_array
 from rating.state import State
@@ -68,17 +69,15 @@ def totals_of(rows: pa.Table) -> dict[tuple[str, str], int]:
     found, places = np.unique(keys, return_inverse=True)
     sums = np.zeros(len(found), dtype=np.int64)
     np.add.at(sums, places, fees[counted])
-    return {
-        (customers[1][key // width], months[1][key % width]): hao
-        for key, hao in zip(found.tolist(), sums.tolist(), strict=True)
-    }
+    named = [customers[1].take(pa.array(found // width)), months[1].take(pa.array(found % width))]
+    return dict(zip(zip(*map(to_list, named), strict=True), sums.tolist(), strict=True))
 
 
-def _coded(column: pa.ChunkedArray) -> tuple[np.ndarray, list[str]]:
+def _coded(column: pa.ChunkedArray) -> tuple[np.ndarray, pa.StringArray]:
     array = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
     if not pa.types.is_dictionary(array.type):
         array = array.dictionary_encode()
-    return array.indices.fill_null(0).to_numpy(zero_copy_only=False), array.dictionary.to_pylist()
+    return array.indices.fill_null(0).to_numpy(zero_copy_only=False), array.dictionary
 
 
 _SPENT = ["seq", "call_id", "service_number", "customer_id", "month", "owner_fee", "received_at"]

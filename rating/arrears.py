@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from rating.accounts import Event
+from rating.accounts import Event, customer
 from rating.calendar import instant_text, parse_instant
 from rating.decisions import note_decided
 from rating.minimums import minimums_recalled
@@ -45,13 +45,15 @@ def next_alert(state: State, account: str, at: datetime) -> Event | None:
     return None
 
 
-def crosses(state: State, account: str, spent_hao: int) -> bool:
-    """True if spending so much more could raise an alert: only then calls are looked at one by one."""
-    owner = account.split("/", 1)[1]
-    standing = state.standings.get(account, CLEAR)
+def crosses(state: State, customer_id: str, spent_hao: int) -> bool:
+    """True if a customer's spending so much more could raise an alert: only then calls are looked at one by one."""
+    account = customer(customer_id)
     after = state.balance(account) - spent_hao
-    low = state.customers[owner].low_balance_hao
-    return (standing.stage == "clear" and after < 0) or (low is not None and after < low and not standing.low)
+    low = state.customers[customer_id].low_balance_hao
+    if after >= 0 and (low is None or after >= low):
+        return False
+    standing = state.standings.get(account, CLEAR)
+    return (after < 0 and standing.stage == "clear") or (low is not None and after < low and not standing.low)
 
 
 def due_step(state: State, key: str, at: datetime) -> Event:

@@ -46,15 +46,16 @@ def careful_customers(state: State, totals: Mapping[tuple[str, str], int]) -> se
     careful.update(
         customer_id
         for customer_id, hao in spent.items()
-        if customer_id not in careful and arrears.crosses(state, accounts.customer(customer_id), hao)
+        if customer_id not in careful and arrears.crosses(state, customer_id, hao)
     )
     return careful
 
 
 def fold_totals(state: State, totals: Mapping[tuple[str, str], int]) -> None:
     """Adds calls in bulk: (customer, month of the call) -> hao."""
+    billed = {month: state.billed_month(month) for month in {month for _, month in totals}}
     for (customer_id, month), hao in totals.items():
-        state.move(accounts.usage(customer_id), -hao, state.billed_month(month))
+        state.spend(customer_id, hao, billed[month])
 
 
 def follow_calls(
@@ -64,7 +65,7 @@ def follow_calls(
     usage = dict(usage_before)
     for call in calls:
         billed = state.billed_month(call.month)
-        state.move(accounts.usage(call.customer_id), -call.fee_hao, billed)
+        state.spend(call.customer_id, call.fee_hao, billed)
         if billed != call.month:
             key = (call.service_number, call.customer_id, call.month)
             before = usage.get(key, 0)

@@ -1,7 +1,7 @@
 """What the business knows: the nouns, and the fold's state that commands are decided on.
 
-Entries are frozen and replaced, never changed in place, and each replacement is journalled, so a decision
-whose commit lost the race is taken back in time proportional to what it touched.
+Entries are frozen and replaced, never changed in place, and what the first replacement of each replaced is kept, so
+a decision whose commit lost the race is taken back in time proportional to what it touched.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from datetime import date, datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
-from rating.accounts import PLATFORM, Posting
+from rating.accounts import PLATFORM, Posting, customer
 from rating.calendar import next_month
 from rating.cases import Dispute, Fine, Sale, Suspicion
 
@@ -21,12 +21,11 @@ if TYPE_CHECKING:
 
 K = TypeVar("K")
 V = TypeVar("V")
-_LONG_JOURNAL = 500_000
 _FEW_DUE = 1_000
 
 
 class _Absent(Enum):
-    """What a journal says of a key that had no value; the same object again after a snapshot is read."""
+    """What stood where a key had no value; the same object again after a snapshot is read."""
 
     ABSENT = "absent"
 
@@ -164,21 +163,22 @@ CLEAR = Standing()
 
 
 class Journalled(dict[K, V], Generic[K, V]):
-    """A dict that notes what each replacement replaced, in the journal of its State."""
+    """A dict that knows what stood there before: of each key that was replaced, what its first replacement replaced."""
 
-    def __init__(self, journal: list[tuple[dict[Any, Any], Any, Any]]) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.journal = journal
+        self.before: dict[K, V | _Absent] = {}
 
     def put(self, key: K, value: V) -> None:
         """Replaces a value and notes what stood there."""
-        self.journal.append((self, key, self.get(key, _Absent.ABSENT)))
+        if key not in self.before:
+            self.before[key] = self.get(key, _Absent.ABSENT)
         self[key] = value
 
     def drop(self, key: K) -> None:
         """Removes a value and notes what stood there."""
         if key in self:
-            self.journal.append((self, key, self[key]))
+            self.before.setdefault(key, self[key])
             del self[key]
 
 
@@ -186,27 +186,27 @@ class State:
     """The fold of all events below `events_seq` and all calls below `calls_seq`."""
 
     def __init__(self) -> None:
-        self.journal: list[tuple[dict[Any, Any], Any, Any]] = []
-        self.facts: Journalled[str, Any] = Journalled(self.journal)
-        self.providers: Journalled[str, Provider] = Journalled(self.journal)
-        self.customers: Journalled[str, Customer] = Journalled(self.journal)
-        self.numbers: Journalled[str, Number] = Journalled(self.journal)
-        self.numbers_of: Journalled[str, tuple[str, ...]] = Journalled(self.journal)
-        self.intents: Journalled[str, Intent] = Journalled(self.journal)
-        self.credits: Journalled[str, tuple[Credit, ...]] = Journalled(self.journal)
-        self.leaves: Journalled[str, int] = Journalled(self.journal)
-        self.usage: Journalled[str, Mapping[str, int]] = Journalled(self.journal)
-        self.balances: Journalled[str, int] = Journalled(self.journal)
-        self.standings: Journalled[str, Standing] = Journalled(self.journal)
-        self.rerated: Journalled[tuple[str, str, str], int] = Journalled(self.journal)
-        self.reversed: Journalled[str, str] = Journalled(self.journal)
-        self.disputes: Journalled[str, Dispute] = Journalled(self.journal)
-        self.disputed: Journalled[str, str] = Journalled(self.journal)
-        self.fines: Journalled[str, Fine] = Journalled(self.journal)
-        self.fined_by: Journalled[str, str] = Journalled(self.journal)
-        self.suspicions: Journalled[str, Suspicion] = Journalled(self.journal)
-        self.sales: Journalled[str, Sale] = Journalled(self.journal)
-        self.due: Journalled[tuple[str, str], datetime] = Journalled(self.journal)
+        self.facts: Journalled[str, Any] = Journalled()
+        self.providers: Journalled[str, Provider] = Journalled()
+        self.customers: Journalled[str, Customer] = Journalled()
+        self.numbers: Journalled[str, Number] = Journalled()
+        self.numbers_of: Journalled[str, tuple[str, ...]] = Journalled()
+        self.intents: Journalled[str, Intent] = Journalled()
+        self.credits: Journalled[str, tuple[Credit, ...]] = Journalled()
+        self.leaves: Journalled[str, int] = Journalled()
+        self.usage: Journalled[str, Mapping[str, int]] = Journalled()
+        self.balances: Journalled[str, int] = Journalled()
+        self.standings: Journalled[str, Standing] = Journalled()
+        self.rerated: Journalled[tuple[str, str, str], int] = Journalled()
+        self.reversed: Journalled[str, str] = Journalled()
+        self.disputes: Journalled[str, Dispute] = Journalled()
+        self.disputed: Journalled[str, str] = Journalled()
+        self.fines: Journalled[str, Fine] = Journalled()
+        self.fined_by: Journalled[str, str] = Journalled()
+        self.suspicions: Journalled[str, Suspicion] = Journalled()
+        self.sales: Journalled[str, Sale] = Journalled()
+        self.due: Journalled[tuple[str, str], datetime] = Journalled()
+        self._tables = [table for table in vars(self).values() if isinstance(table, Journalled)]
         self.gathered: dict[str, Posting] = {}
         self._due_heap: list[tuple[datetime, str, str]] = []
         self.facts["events_seq"] = 0
@@ -263,6 +263,14 @@ class State:
         whole = f"{kind}/{owner}"
         self.balances.put(whole, self.balances.get(whole, 0) + delta_hao)
 
+    def spend(self, customer_id: str, hao: int, month: str) -> None:
+        """As `move` of a customer's usage by -`hao`; calls do nothing else."""
+        usage = self.usage.get(customer_id)
+        months = {month: -hao} if usage is None else {**usage, month: usage.get(month, 0) - hao}
+        self.usage.put(customer_id, months)
+        whole = customer(customer_id)
+        self.balances.put(whole, self.balances.get(whole, 0) - hao)
+
     def balance(self, account: str) -> int:
         """Hao of all leaves under `customer/C` or `provider/P`."""
         return self.balances.get(account, 0)
@@ -297,23 +305,18 @@ class State:
 
     def keep(self) -> None:
         """All so far is in the ledger: it can't be taken back any more."""
-        self.journal.clear()
-
-    def compact_journal(self) -> None:
-        """Keeps of a long journal what each entry replaced first: all that `take_back` needs."""
-        if len(self.journal) < _LONG_JOURNAL:
-            return
-        first = {(id(table), key): (table, key, old) for table, key, old in reversed(self.journal)}
-        self.journal[:] = reversed(first.values())
+        for table in self._tables:
+            table.before.clear()
 
     def take_back(self) -> None:
         """Undoes everything since the last `keep`: its commit lost the race, or others committed meanwhile."""
-        for table, key, old in reversed(self.journal):
-            if old is _Absent.ABSENT:
-                table.pop(key, None)
-            else:
-                table[key] = old
-                if table is self.due:
-                    heapq.heappush(self._due_heap, (old, *key))
-        self.journal.clear()
+        for table in self._tables:
+            for key, old in table.before.items():
+                if old is _Absent.ABSENT:
+                    table.pop(key, None)
+                else:
+                    table[key] = old
+                    if table is self.due:
+                        heapq.heappush(self._due_heap, (old, *key))
+            table.before.clear()
         self.gathered.clear()

@@ -27,7 +27,8 @@ from streams.positions import Bounds, Gap, starts
 if TYPE_CHECKING:
     from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
-_BLOCK = 10_000
+_BLOCK = 5_000
+"""Messages that are fetched and decoded at once: about as many as the processor's cache holds."""
 _HANDING_OVER_S = 5
 """How long a worker that loses partitions finishes its commit first; it would be refused if it came later."""
 _KEEP_ALIVE_S = 10
@@ -147,8 +148,11 @@ class CallsReader:
 
     def _take(self, messages: Sequence[Message]) -> None:
         """Adds what was fetched to the batch that is gathered; whole blocks are decoded at once."""
-        good = [message for message in messages if message.error() is None]
-        if len(good) < len(messages):
+        from confluent_kafka import Message
+
+        good = messages
+        if any(map(Message.error, messages)):
+            good = [message for message in messages if message.error() is None]
             for message in messages:
                 error = message.error()
                 if error is not None:
@@ -166,13 +170,15 @@ class CallsReader:
             self._decode()
 
     def _decode(self) -> None:
+        from confluent_kafka import Message
+
         good, self._messages = self._messages, []
-        values = [message.value() for message in good]
-        partitions = np.fromiter((message.partition() for message in good), np.int32, len(good))
-        offsets = np.fromiter((message.offset() for message in good), np.int64, len(good))
-        records, counts = self._decoder.records(values, [message.headers() for message in good], offsets)
+        values, headers = list(map(Message.value, good)), list(map(Message.headers, good))
+        partitions = np.fromiter(map(Message.partition, good), np.int32, len(good))
+        offsets = np.fromiter(map(Message.offset, good), np.int64, len(good))
+        records, counts = self._decoder.records(values, headers, offsets)
         spans = {}
-        for partition in np.unique(partitions).tolist():
+        for partition in np.flatnonzero(np.bincount(partitions)).tolist():
             end = int(offsets[partitions == partition][-1]) + 1
             spans[partition] = Span(self._positions[partition], end)
             self._positions[partition] = end

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import fastavro
 import numpy as np
@@ -53,9 +53,9 @@ class MessageDecoder:
         `source_pos` is the offset of a row's message.
         """
         counts = np.ones(len(values), np.int64)
-        special = [place for place, some in enumerate(headers) if some]
-        if not special:
+        if not any(headers):
             return self._json_records(values, offsets), counts
+        special = [place for place, some in enumerate(headers) if some]
         tables: list[pa.Table] = []
         begin = 0
         for place in [*special, len(values)]:
@@ -68,16 +68,16 @@ class MessageDecoder:
         return pa.concat_tables(tables), counts
 
     def _json_records(self, values: Sequence[bytes | None], offsets: Ints) -> pa.Table:
-        given = [value or b"" for value in values]
+        given = cast("Sequence[bytes]", values) if all(values) else [value or b"" for value in values]
         lines, changed = given, False
-        block = b"\n".join(lines)
-        if block.count(b"\n") != len(lines) - 1 or not all(lines) or block.startswith(b"\xef\xbb\xbf"):
+        block = _block(lines)
+        if not all(lines) or _line_ends(block) != len(lines) or block.startswith(b"\xef\xbb\xbf"):
             lines, changed = [_one_line(value) for value in given], True
-            block = b"\n".join(lines)
+            block = _block(lines)
         rows, _ = self._json.decode(block, 0, final=True)
         if len(rows) != len(lines):  # some are blank
             lines, changed = [_one_line(value) for value in given], True
-            rows, _ = self._json.decode(b"\n".join(lines), 0, final=True)
+            rows, _ = self._json.decode(_block(lines), 0, final=True)
         if len(rows) != len(lines):
             raise AssertionError(f"{len(lines)} messages became {len(rows)} rows")
         if changed:
@@ -126,6 +126,14 @@ class MessageDecoder:
 
 def _text(given: Any) -> str:
     return given.decode("utf-8", "replace") if isinstance(given, bytes) else str(given or "")
+
+
+def _block(lines: Sequence[bytes]) -> bytes:
+    return b"\n".join([*lines, b""])
+
+
+def _line_ends(block: bytes) -> int:
+    return int(np.count_nonzero(np.frombuffer(block, np.uint8) == ord("\n")))
 
 
 def _one_line(value: bytes) -> bytes:

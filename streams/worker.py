@@ -24,6 +24,7 @@ from typing import Any
 from mode import Service
 
 from ledger.faults import BadRequest
+from ledger.garbage import collect_seldom
 from streams.calls import CallsReader, Flush
 from streams.cluster import BrokerFault, Cluster, Topic
 from streams.commands import CommandReader
@@ -88,6 +89,7 @@ class Threads(Service):
 
 def run(cluster: Cluster, folder: Path, clock: Callable[[], datetime], settings: Settings) -> None:
     """Works until SIGTERM or SIGINT. Raises what it cannot go on with: LedgerFault, Gap, BrokerFault."""
+    collect_seldom()
     asyncio.run(_Worker(cluster, folder, clock, settings).work())
 
 
