@@ -57,6 +57,7 @@ _TAIL = 500_000  # entries in memory, sorted after each batch
 _HEAP = 2_000_000  # and unsorted, while nobody asks: then they are sorted once
 _WORTH_KEEPING = 50_000  # rows read from the ledger that the next `open` should not read again
 _NO_MONTH = -1
+_NOTHING = (np.empty(0, np.uint64), np.empty(0, np.int64), np.empty(0, np.int32))
 
 
 class Seen:
@@ -72,7 +73,7 @@ class Seen:
     _runs: list[Run]  # each month's from the oldest to the newest
     _published: set[str]  # names of the runs that the index on disk names
     _spilled: bool  # there are runs that it does not name
-    _tail: Tail  # what was added last, by hash
+    _tails: list[Tail]  # what was added last, each by hash, from the oldest and largest to the newest
     _heap: list[Tail]  # what was added since, as it came
 
     def __init__(self, folder: Path, window_months: int | None) -> None:
@@ -100,7 +101,7 @@ class Seen:
         return seen
 
     def __len__(self) -> int:
-        return sum(run.count for run in self._runs) + len(self._settled()[0])
+        return sum(run.count for run in self._runs) + sum(len(tail[0]) for tail in self._settled())
 
     @property
     def forgotten_month(self) -> str | None:
@@ -125,8 +126,7 @@ class Seen:
         marks = marks_of(needles)
         for run in self._runs:
             run.search(needles, marks, found)
-        hashes, seqs, _ = self._settled()
-        if len(hashes):
+        for hashes, seqs, _ in self._settled():
             note(found, np.arange(len(needles)), *match(hashes, seqs, needles))
         result = np.empty_like(found)
         result[order] = found
@@ -136,7 +136,7 @@ class Seen:
         """Every seq whose id has the same hash as this one, ascending: for the day two ids share one."""
         needle = self.hashes(pa.array([an_id]))[0]
         seqs: set[int] = set()
-        for hashes, of in [(r.hashes, r.seqs) for r in self._runs] + [self._settled()[:2]]:
+        for hashes, of in [(r.hashes, r.seqs) for r in self._runs] + [tail[:2] for tail in self._settled()]:
             first, last = np.searchsorted(hashes, needle, "left"), np.searchsorted(hashes, needle, "right")
             seqs.update(of[first:last].tolist())
         return sorted(seqs)
@@ -212,12 +212,12 @@ class Seen:
                     index["seed"] != self._seed
                 ):  # begun anew by somebody: ours is further, but cannot be joined to it
                     return
-                hashes, seqs, codes = self._settled()
+                hashes, seqs, codes = self._whole_tail()
                 late = seqs >= index["next_seq"]
                 keep, head, tail = self.next_seq, self._head, (hashes[late], seqs[late], codes[late])
                 self._take_over(index)
                 self._runs += mine
-                self.next_seq, self._head, self._tail, self._proven = keep, head, tail, True
+                self.next_seq, self._head, self._tails, self._proven = keep, head, [tail], True
             self._spill()
             self._drop_old_months()
             self._write_index()
@@ -236,7 +236,7 @@ class Seen:
         self._seed, self._generation, self._spilled = seed, "", False
         self._runs, self._dropped = [], _NO_MONTH
         self._published = set()
-        self._tail, self._heap = (np.empty(0, np.uint64), np.empty(0, np.int64), np.empty(0, np.int32)), []
+        self._tails, self._heap = [], []
 
     def _put(self, ids: Any, seqs: Any, months: Any) -> int:
         """Adds entries without moving next_seq, for rows may come in any order; gives the greatest seq."""
@@ -248,23 +248,32 @@ class Seen:
             _month_codes(months) if months is not None else np.full(len(hashes), _NO_MONTH, dtype=np.int32)
         )
         self._heap.append((hashes, numbers, codes))
-        if len(self._tail[0]) >= _TAIL or sum(len(part[0]) for part in self._heap) >= _HEAP:
+        in_tails, in_heap = (sum(len(part[0]) for part in parts) for parts in (self._tails, self._heap))
+        if in_tails >= _TAIL or in_heap >= _HEAP:
             self._spill()
         return int(numbers.max())
 
-    def _settled(self) -> Tail:
-        """The tail with all that was added, by hash; equal hashes in the order in which they came."""
+    def _settled(self) -> list[Tail]:
+        """The tails with all that was added, each by hash; equal hashes in the order in which they came.
+
+        Each is more than twice as large as the next, so that to add a little costs little, however much is there.
+        """
         if self._heap:
             fresh = _by_hash(_joined(self._heap), "quicksort")  # four times as quick as a stable sort
             if (fresh[0][1:] == fresh[0][:-1]).any():
                 fresh = _by_hash(_joined(self._heap), "stable")
-            # two sorted halves, which a stable sort only merges
-            self._tail, self._heap = _by_hash(_joined([self._tail, fresh]), "stable"), []
-        return self._tail
+            while self._tails and len(self._tails[-1][0]) <= 2 * len(fresh[0]):
+                fresh = _merged_tails([self._tails.pop(), fresh])
+            self._tails.append(fresh)
+            self._heap = []
+        return self._tails
+
+    def _whole_tail(self) -> Tail:
+        return _merged_tails(self._settled())
 
     def _spill(self) -> None:
         """The tail becomes a run for each of its months; runs that are about equally large become one."""
-        hashes, seqs, codes = self._settled()
+        hashes, seqs, codes = self._whole_tail()
         if len(codes):
             one = int(codes[0])
             months = [one] if (codes == one).all() else np.unique(codes).tolist()
@@ -274,7 +283,7 @@ class Seen:
                 self._runs.append(write_run(self.folder, code, iter([part]), len(part[0])))
                 self._merge(code)
             self._spilled = True
-        self._tail = (hashes[:0], seqs[:0], codes[:0])
+        self._tails = []
 
     def _merge(self, month: int) -> None:
         """Keeps a month's runs each more than twice as large as the next, so that n entries make log n runs."""
@@ -379,6 +388,11 @@ class Seen:
 def _by_hash(part: Tail, kind: Literal["quicksort", "stable"]) -> Tail:
     order = np.argsort(part[0], kind=kind)
     return part[0][order], part[1][order], part[2][order]
+
+
+def _merged_tails(tails: list[Tail]) -> Tail:
+    """One, from the oldest to the newest: sorted pieces, which a stable sort only merges."""
+    return _by_hash(_joined([_NOTHING, *tails]), "stable")
 
 
 def _joined(parts: list[Tail]) -> Tail:
