@@ -73,7 +73,7 @@ class CallsReader:
         self.joined = False
         """True once the group has given us our part, which may be none."""
         self.on_commit: Callable[[], None] = lambda: None
-        """Called after each commit, for whoever publishes what follows from it."""
+        """Called after each commit, in the ledger's thread, for whoever publishes what follows from it."""
         self._cluster, self._ledger, self._clock, self._metrics = cluster, ledger, clock, metrics
         self._flush = flush or Flush()
         self._accepted = accepted_gaps
@@ -215,11 +215,12 @@ class CallsReader:
         batch = joined(self._parts)
         self._forget()
         began_s, topic, clock = time.monotonic(), self.topic, self._clock
-        metrics = self._metrics
+        metrics, told = self._metrics, self.on_commit
 
         def charge_batch(home: Any) -> Committed:
             now = clock()
             done = commit(home, topic, batch, now)
+            told()
             metrics.committed(done, time.monotonic() - began_s, batch, now)
             return done
 
@@ -229,7 +230,6 @@ class CallsReader:
         """Raises what the commit raised; else the group is told."""
         self._in_hand = None
         in_hand.commit.result()
-        self.on_commit()
         self._tell_group(consumer, in_hand.batch)
 
     def _tell_group(self, consumer: Consumer, batch: Batch) -> None:

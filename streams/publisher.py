@@ -11,7 +11,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from concurrent.futures import Future
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -36,6 +37,7 @@ Table = Literal["events", "calls"]
 TABLES: tuple[Table, ...] = ("events", "calls")
 _EVERY_S = {"events": 0.0, "calls": 1.0}
 """How long a publisher waits at least between two looks: balances of busy accounts change all the time."""
+_ACCOUNTS = 1_000
 _LOOK_S = 0.1
 _PATIENCE_S = 20
 _RETRY_S = 1
@@ -47,6 +49,13 @@ class _Reading(NamedTuple):
 
     places: PlaceFile
     tail: Tail
+
+
+class _Asked(NamedTuple):
+    """Balances that the ledger's thread is asked for; with them, all below `next_seq` is told."""
+
+    next_seq: int
+    told: Future[list[Record]]
 
 
 class Unsent(Exception):
@@ -70,6 +79,9 @@ class Publisher:
         self._clock, self._metrics = clock, metrics
         self._producer: Producer | None = None
         self._reading: _Reading | None = None
+        self._accounts: set[str] = set()  # whose balances are to be told
+        self._asked: _Asked | None = None
+        self._done_until = 0
         self._stop_after: threading.Thread | None = None
 
     def stop_after(self, thread: threading.Thread) -> None:
@@ -90,39 +102,59 @@ class Publisher:
                 self._reading = None  # where the next one leaves off is read from the file
             elif time.monotonic() >= next_s:
                 next_s = time.monotonic() + _EVERY_S[self._table]
-                if not self._try_step("it is tried again"):
+                # alerts come from events: they do not wait for balances
+                if not self._try_step("it is tried again", to_the_end=self._table == "calls"):
                     time.sleep(_RETRY_S)
         if led:
-            self._try_step("the next worker does it")
+            self._try_step("the next worker does it", to_the_end=True)
 
-    def _try_step(self, otherwise: str) -> bool:
+    def _try_step(self, otherwise: str, *, to_the_end: bool) -> bool:
         try:
-            self.step()
+            self.step(to_the_end=to_the_end)
         except Unsent as error:
             _log.warning("not published, %s: %s", otherwise, error)
             self._reading = None
             return False
         return True
 
-    def step(self) -> int:
-        """Publishes all that is new, and returns how many records that was. Raises Unsent."""
+    def step(self, *, to_the_end: bool = True) -> int:
+        """Publishes what is new, and returns how many records that was. Raises Unsent.
+
+        Balances are asked of the ledger's thread, which may be committing a batch: `to_the_end` waits for them,
+        else the next step sends them, and alerts need not wait.
+        """
         self._reading = reading = self._reading or self._begin()
-        sent, accounts = 0, set[str]()
+        sent = 0
         while (rows := reading.tail.fresh()).num_rows:
             records, touched = self._told(rows)
-            accounts |= touched
+            self._accounts |= touched
             sent += self._send(records)
             self._measure(records, rows)
-        for some in _by_thousands(sorted(accounts)):  # commits take turns with them
-            told = self._ledger.submit(partial(publications.balances, accounts=some)).result()
-            sent += self._send(told)
-        if reading.tail.next_seq != reading.places.offset("next_seq"):
-            reading.places.put({"next_seq": reading.tail.next_seq})
+        while True:
+            if self._asked is not None and (to_the_end or self._asked.told.done()):
+                sent += self._send(self._asked.told.result())
+                self._done_until = self._asked.next_seq
+                self._asked = None
+            if self._asked is not None or not self._accounts:
+                break
+            self._ask(reading.tail.next_seq)
+        if not (self._asked or self._accounts):
+            self._done_until = reading.tail.next_seq
+        if self._done_until > (reading.places.offset("next_seq") or 0):
+            reading.places.put({"next_seq": self._done_until})
         return sent
+
+    def _ask(self, next_seq: int) -> None:
+        """Some of the accounts at a time, for commits take turns with them; the last ones bring the place forward."""
+        some = sorted(self._accounts)[:_ACCOUNTS]
+        self._accounts.difference_update(some)
+        until = self._done_until if self._accounts else next_seq
+        self._asked = _Asked(until, self._ledger.submit(partial(publications.balances, accounts=some)))
 
     def _begin(self) -> _Reading:
         """Takes up the place where whoever published last left it."""
         places = PlaceFile(self._ledger.folder / f"published-{self._table}.json")
+        self._accounts, self._asked, self._done_until = set(), None, places.offset("next_seq") or 0
         events, calls = Home.open_logs(self._ledger.folder)
         log, columns = (
             (events, publications.EVENT_COLUMNS)
@@ -183,8 +215,3 @@ class Publisher:
             else:
                 producer.poll(0)
                 return
-
-
-def _by_thousands(accounts: list[str]) -> Iterator[list[str]]:
-    for first in range(0, len(accounts), 1000):
-        yield accounts[first : first + 1000]
