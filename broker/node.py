@@ -30,10 +30,10 @@ def keep_archive(folder: Path) -> None:
 
 
 class Node:
-    """A broker whose data and log are in `folder`."""
+    """A broker whose data and log are in `folder`; `more` are lines for its properties, which may take ours back."""
 
-    def __init__(self, folder: Path, port: int | None = None) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, port: int | None = None, more: str = "") -> None:
+        self.folder, self.more = folder, more
         self.port = port or free_port()
         self.controller_port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
@@ -108,4 +108,5 @@ listeners=PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{self.control
 advertised.listeners=PLAINTEXT://{self.address}
 controller.quorum.bootstrap.servers=127.0.0.1:{self.controller_port}
 log.dirs={self.folder / "data"}
+{self.more}
 """

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ledger.faults import BadRequest, LedgerFault
+from streams.access import OPEN, Access, read_access
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer, Producer
@@ -35,10 +37,11 @@ class Topic:
 @dataclass(frozen=True, slots=True)
 class Cluster:
     """`address`: HOST:PORT, several with commas. `prefix` stands before our topics and groups, so that several
-    ledgers can share a cluster."""
+    ledgers can share a cluster. `access`: what a cluster asks for that asks who comes."""
 
     address: str
     prefix: str = ""
+    access: Access = OPEN
 
     def name(self, topic: str) -> str:
         """A topic's or a group's name on the cluster."""
@@ -55,8 +58,14 @@ class Cluster:
                 bootstrap_servers=self.address.split(","),
                 bootstrap_timeout_ms=REACH_MS,
                 client_id="fentan-admin",
+                **self.access.for_kafka_python(),
             )
-        except (KafkaError, ValueError) as error:
+        except (KafkaError, ValueError, OSError) as error:
+            if self.access.settings:
+                raise BrokerFault(
+                    f"No Kafka broker lets us in at {self.address} ({type(error).__name__}): is it started, and does "
+                    "it take the protocol, certificates, user and password in the file of --kafka-config?"
+                ) from error
             raise BrokerFault(
                 f"No Kafka broker answers at {self.address} ({type(error).__name__}): start it (`make kafka` "
                 "starts one for tries), or name another with --kafka HOST:PORT."
@@ -104,6 +113,7 @@ class Cluster:
                 "enable.auto.commit": False,
                 "auto.offset.reset": "error",
                 "logger": _SILENT,
+                **self.access.for_librdkafka(),
                 **{name.replace("_", "."): value for name, value in settings.items()},
             }
         )
@@ -120,19 +130,20 @@ class Cluster:
                 "compression.type": "lz4",
                 "linger.ms": 5,
                 "logger": _SILENT,
+                **self.access.for_librdkafka(),
                 **{name.replace("_", "."): value for name, value in settings.items()},
             }
         )
 
 
-def cluster_at(address: str | None, prefix: str) -> Cluster:
-    """The cluster that the user named; BadRequest if none."""
+def cluster_at(address: str | None, prefix: str, settings: Path | None = None) -> Cluster:
+    """The cluster that the user named, entered by the `settings` in a file; BadRequest if either will not do."""
     if not address:
         raise BadRequest("Which Kafka? Give its broker: --kafka HOST:PORT, or set FENTAN_KAFKA.")
     bad = [one for one in address.split(",") if not one.rpartition(":")[2].isdigit() or not one[0].isalnum()]
     if bad:
         raise BadRequest(f'"{bad[0]}" is no broker\'s address: write HOST:PORT, such as localhost:9092.')
-    return Cluster(address, prefix)
+    return Cluster(address, prefix, OPEN if settings is None else read_access(settings))
 
 
 def _quiet() -> Any:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -22,14 +23,32 @@ from ledger.session import (
     until_interrupted,
 )
 
+if TYPE_CHECKING:
+    from streams.cluster import Cluster
+
 
 def on_kafka(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that say which cluster."""
+    """The options that say which cluster; the command is given it as `cluster`."""
+
+    @wraps(command)
+    def with_cluster(
+        *args: Any, kafka: str | None, prefix: str, kafka_config: Path | None, **rest: Any
+    ) -> Any:
+        from streams.cluster import cluster_at
+
+        return command(*args, cluster=cluster_at(kafka, prefix, kafka_config), **rest)
+
     kafka = click.option("--kafka", envvar="FENTAN_KAFKA", help="The broker, HOST:PORT; several with commas.")
     prefix = click.option(
         "--prefix", envvar="FENTAN_KAFKA_PREFIX", default="", help="Stands before topics' and groups' names."
     )
-    return kafka(prefix(command))
+    config = click.option(
+        "--kafka-config",
+        envvar="FENTAN_KAFKA_CONFIG",
+        type=FILE,
+        help="A file of TLS and SASL settings, name=value a line.",
+    )
+    return kafka(prefix(config(with_cluster)))
 
 
 @click.group()
@@ -41,12 +60,11 @@ def topics() -> None:
 @on_kafka
 @click.option("--partitions", type=click.IntRange(1, 10_000), help="Of cdrs and account-changes; usually 12.")
 @click.option("--replicas", type=click.IntRange(1, 100), help="Copies of each; by default the broker's.")
-def create_topics(kafka: str | None, prefix: str, partitions: int | None, replicas: int | None) -> None:
+def create_topics(cluster: Cluster, partitions: int | None, replicas: int | None) -> None:
     """Makes the topics that are not there yet; others stay as they are."""
-    from streams.cluster import cluster_at
     from streams.topics import create
 
-    for one in create(cluster_at(kafka, prefix), partitions, replicas):
+    for one in create(cluster, partitions, replicas):
         count = f"{one.partitions} partition{'s' if one.partitions > 1 else ''}"
         say(f"{one.name}: {f'made with {count}' if one.is_new else f'is there, {count}'}.")
 
@@ -55,13 +73,11 @@ def create_topics(kafka: str | None, prefix: str, partitions: int | None, replic
 @on_kafka
 @format_option
 @session_of
-def topics_status(session: Session, kafka: str | None, prefix: str, form: str) -> None:
+def topics_status(session: Session, cluster: Cluster, form: str) -> None:
     """How far each partition was read into the ledger, and the lag."""
     from ledger.home import Home
-    from streams.cluster import cluster_at
     from streams.lag import status
 
-    cluster = cluster_at(kafka, prefix)
     events, calls = Home.open_logs(session.home)
     print_table(status(cluster, events, calls, session.clock()), form)
 
@@ -87,7 +103,7 @@ def topics_status(session: Session, kafka: str | None, prefix: str, form: str) -
 )
 @session_of
 def worker(
-    session: Session, kafka: str | None, prefix: str, web: str, batch: int, wait_ms: int, session_timeout: int,
+    session: Session, cluster: Cluster, web: str, batch: int, wait_ms: int, session_timeout: int,
     accept_gap: tuple[str, ...], log_level: str,
 ) -> None:  # fmt: skip
     """Takes calls and commands from Kafka into the ledger, and sends alerts.
@@ -95,10 +111,9 @@ def worker(
     Any number of workers share the work. SIGTERM ends one after its last commit; one that cannot go on says why
     and ends. The log is on stderr, a JSON object a line.
     """
-    from streams.cluster import cluster_at
     from streams.logs import set_up
 
-    cluster, pages = cluster_at(kafka, prefix), _web_address(web)
+    pages = _web_address(web)
     set_up(log_level)
     from streams.calls import Flush
     from streams.worker import Settings, run
@@ -114,18 +129,14 @@ def worker(
               help="auto, jsonl, csv, parquet, freeswitch, asterisk, asterisk_custom, or a mapping's TOML file.")  # fmt: skip
 @click.option("--once", is_flag=True, help="Sends what is there, and ends.")
 @click.option("--places", type=FILE, help="Keeps how far files were sent; by default in the folder.")
-def collect(
-    path: Path, kafka: str | None, prefix: str, format_name: str, once: bool, places: Path | None
-) -> None:
+def collect(cluster: Cluster, path: Path, format_name: str, once: bool, places: Path | None) -> None:
     """Sends a folder's call files to Kafka, and goes on with what appears.
 
     For switches that write files. What Kafka has acknowledged is not sent again; the folder need not be on the
     ledger's machine.
     """
-    from streams.cluster import cluster_at
     from streams.collect import collect as send_files
 
-    cluster = cluster_at(kafka, prefix)
     sent = send_files(cluster, path, format_name, places, None if once else until_interrupted(), heard=_warn)
     say(f"{sent.records:,} call records of {sent.files:,} file{'s' if sent.files != 1 else ''} sent.")
     sys.exit(FINDINGS if sent.unread else DONE)

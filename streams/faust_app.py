@@ -135,6 +135,7 @@ def make_app(parts: Parts, folder: Path, web: tuple[str, int] | None, services: 
         services=services,
         broker=[URL(f"kafka://{one}") for one in cluster.address.split(",")],
         broker_client_id="fentan",
+        broker_credentials=cluster.access.for_faust(),
         broker_session_timeout=float(parts.session_timeout_s),
         broker_heartbeat_interval=max(0.5, parts.session_timeout_s / 5),
         key_serializer="raw",
