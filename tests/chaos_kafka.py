@@ -33,7 +33,7 @@ from ledger.verify import verify
 from rating import price_book
 from rating.calendar import instant_text
 from streams.batches import Batch, Span, commit
-from streams.cluster import CALLS_GROUP, Cluster
+from streams.cluster import CALLS_GROUP, Cluster, Topic
 from streams.messages import MessageDecoder
 from streams.topics import ALERTS, ANSWERS, CDRS, COMMANDS, create
 from tests.kafka_cluster import Got, Worker, eventually, read_all
@@ -102,6 +102,8 @@ class Chaos:
     seed: int
     folder: Path
     count: int
+    node: Node
+    """the broker, which runs; several runs may share it, one after the other"""
     workers: list[Worker] = field(default_factory=list)
     done: list[str] = field(default_factory=list)
     """what was done to it"""
@@ -110,18 +112,14 @@ class Chaos:
 
     def __post_init__(self) -> None:
         self.rng = random.Random(self.seed)
-        self.node = Node(self.folder / "kafka")
+        self.cluster = Cluster(self.node.address, f"chaos-{self.seed}-")
         self.home = self.folder / "home"
         self.sent = threading.Event()
-
-    @property
-    def cluster(self) -> Cluster:
-        return Cluster(self.node.address)
 
     def run(self) -> None:
         """AssertionError if anything is lost, doubled or otherwise than undisturbed."""
         found(self.home)
-        self.node.start()
+        shutil.copytree(self.home, self.folder / "calm")
         try:
             create(self.cluster, PARTITIONS)
             self.workers = [self._start(), self._start()]
@@ -137,7 +135,6 @@ class Chaos:
         finally:
             for worker in self.workers:
                 worker.kill()
-            self.node.kill()
 
     # what happens to it
 
@@ -152,16 +149,16 @@ class Chaos:
         producer = self.cluster.producer(message_timeout_ms=PATIENCE_S * 1000)
         business = commands(self.count // 20)
         for place, (key, value) in enumerate(records(rng, self.count)):
-            producer.produce(CDRS, key=key, value=value)
+            producer.produce(self.cluster.name(CDRS), key=key, value=value)
             if place % 20 == 0:
                 for line in (next(business, None), next(business, None)):
                     if line is not None:
-                        producer.produce(COMMANDS, value=line)
+                        producer.produce(self.cluster.name(COMMANDS), value=line)
             if place % (self.count // 40) == 0:
                 producer.poll(0)
                 time.sleep(rng.uniform(0.05, 0.2))
         for line in business:
-            producer.produce(COMMANDS, value=line)
+            producer.produce(self.cluster.name(COMMANDS), value=line)
         assert producer.flush(PATIENCE_S) == 0
         self.sent.set()
 
@@ -196,9 +193,9 @@ class Chaos:
         """Somebody joins the group of the workers, gets partitions, and leaves without reading."""
         from confluent_kafka import Consumer
 
-        member = Consumer({"bootstrap.servers": self.node.address, "group.id": CALLS_GROUP, "enable.auto.commit": False,
+        member = Consumer({"bootstrap.servers": self.node.address, "group.id": self.cluster.name(CALLS_GROUP), "enable.auto.commit": False,
                            "partition.assignment.strategy": "range", "session.timeout.ms": SESSION_S * 1000})  # fmt: skip
-        member.subscribe([CDRS])
+        member.subscribe([self.cluster.name(CDRS)])
         member.poll(self.rng.uniform(0.2, 1))
         member.close()
 
@@ -224,7 +221,7 @@ class Chaos:
             if calls.next_seq < want:
                 return False
             rows = events.read_since(0, ["kind", "source"]).to_pylist()
-            asked = sum((row["source"] or "").startswith(COMMANDS) for row in rows)
+            asked = sum((row["source"] or "").startswith(self.cluster.name(COMMANDS)) for row in rows)
             return asked >= len(read_all(self.cluster, COMMANDS)) and self._published()
 
         eventually(finished, "everything is in the ledger and told", PATIENCE_S)
@@ -239,7 +236,8 @@ class Chaos:
     def _judge(self) -> None:
         topic = read_all(self.cluster, CDRS)
         assert len(topic) == self.count, f"{self.count} sent, {len(topic)} on the topic"
-        calm = undisturbed(self.folder / "calm", topic)
+        calm = self.folder / "calm"
+        read_undisturbed(calm, self.cluster.name(CDRS), topic)
         assert calls_of(self.home) == calls_of(calm)
         assert alerts_of(self.home) == alerts_of(calm)
         assert verify(*Home.open_logs(self.home)) == []
@@ -264,13 +262,9 @@ def found(home: Path) -> None:
     assert {answer.outcome for answer in answers} == {"accepted"}, answers
 
 
-def undisturbed(home: Path, topic: list[Got]) -> Path:
-    """The ledger that the topic gives when nobody disturbs: partition by partition, in one process."""
-    found(home)
+def read_undisturbed(home: Path, name: str, topic: list[Got]) -> None:
+    """Makes the ledger that the topic gives when nobody disturbs: partition by partition, in one process."""
     made, decoder = Home.open(home), MessageDecoder()
-    name = Cluster("").name(CDRS)
-    from streams.cluster import Topic
-
     for partition in range(PARTITIONS):
         mine = [got for got in topic if got.partition == partition]
         if mine:
@@ -279,7 +273,6 @@ def undisturbed(home: Path, topic: list[Got]) -> Path:
             span = Span(0, mine[-1].offset + 1)
             batch = Batch(rows, np.full(len(mine), partition, np.int32), {partition: span})
             commit(made, Topic(name, "calm", PARTITIONS), batch, ARRIVED)
-    return home
 
 
 def calls_of(home: Path) -> dict[tuple[str, int], dict[str, Any]]:
@@ -300,9 +293,9 @@ def alerts_of(home: Path) -> dict[str, tuple[str, str, str]]:
     return {one["alert_id"]: (one["account"], one["kind"], one["balance"]) for one in effects}
 
 
-def run(seed: int, folder: Path, count: int = 1200) -> Chaos:
+def run(seed: int, folder: Path, node: Node, count: int = 1200) -> Chaos:
     """One run; AssertionError, with its seed, if it does not end as it must."""
-    chaos = Chaos(seed, folder, count)
+    chaos = Chaos(seed, folder, count, node)
     try:
         chaos.run()
     except AssertionError as error:
@@ -318,20 +311,28 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=1200)
     given = parser.parse_args()
     failed = 0
+    place = Path(tempfile.mkdtemp(prefix="fentan-chaos-kafka-"))
+    node = Node(place / "kafka")
+    node.start()
     for seed in range(given.seed, given.seed + given.runs):
-        folder = Path(tempfile.mkdtemp(prefix="fentan-chaos-kafka-"))
+        folder = place / str(seed)
         began = time.monotonic()
         try:
-            chaos = run(seed, folder, given.records)
+            chaos = run(seed, folder, node, given.records)
         except Exception as error:  # noqa: BLE001  a run that the harness itself did not survive has failed
             failed += 1
             print(f"FAILED, see {folder}: {type(error).__name__}: {str(error)[:3000]}", flush=True)
+            node.kill()
+            node.start()
             continue
         took = time.monotonic() - began
         print(f"seed {seed}: right after {' '.join(chaos.done)}; {took:.0f} s", flush=True)
         for said in chaos.exits:
             print(f"  a worker ended: {said}", flush=True)
         shutil.rmtree(folder)
+    node.kill()
+    if not failed:
+        shutil.rmtree(place)
     print(f"{given.runs - failed} of {given.runs} runs ended as undisturbed ones do")
     raise SystemExit(bool(failed))
 

@@ -99,9 +99,10 @@ def test_a_worker_waits_for_its_broker_and_goes_on(own_broker: Node, home: Path)
     assert {got.json["kind"] for got in read_all(cluster, ALERTS)} == {"low_balance", "arrears", "suspended"}
 
 
-@pytest.mark.usefixtures("can_start_brokers")
 @pytest.mark.parametrize("seed", [2, 7, 11])
-def test_whatever_is_killed_the_ledger_and_the_alerts_are_as_undisturbed(seed: int, tmp_path: Path) -> None:
+def test_whatever_is_killed_the_ledger_and_the_alerts_are_as_undisturbed(
+    seed: int, own_broker: Node, tmp_path: Path
+) -> None:
     """F-16, F-19, F-20, F-28: in short; `make chaos-kafka` does more."""
-    chaos = chaos_kafka.run(seed, tmp_path, count=400)
+    chaos = chaos_kafka.run(seed, tmp_path, own_broker, count=400)
     assert chaos.done
