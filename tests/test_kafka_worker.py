@@ -6,6 +6,7 @@ import json
 import signal
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from ledger.home import Home
@@ -13,9 +14,11 @@ from ledger.verify import verify
 from rating import price_book
 from rating.calendar import instant_text
 from streams.cluster import Cluster
+from streams.messages import ARROW, AVRO
 from streams.topics import ALERTS, ANSWERS, REJECTS
 from tests.kafka_cluster import a_worker, calls_in, make_topics, read_all, send_calls, send_commands
 from tests.ledgers import ARRIVED, OPENED, a_call, a_home, commands
+from tests.messages_made import arrow, avro
 
 NOW = instant_text(ARRIVED)
 
@@ -36,7 +39,7 @@ def outcomes(home: Path) -> dict[str, list[str]]:
 
 
 def test_calls_and_commands_go_into_the_ledger_each_once(cluster: Cluster, tmp_path: Path) -> None:
-    """R-INV-1, F-09, F-10, F-11: rated, duplicate, conflicting, poison; commands with their answers."""
+    """R-INV-1, F-09, F-10, F-11: rated, duplicate, conflicting, poison, JSON, Avro, Arrow; commands with answers."""
     home = tmp_path / "home"
     Home.create(home, price_book.default_text(), "default.toml", OPENED)
     make_topics(cluster)
@@ -49,16 +52,22 @@ def test_calls_and_commands_go_into_the_ledger_each_once(cluster: Cluster, tmp_p
         worker.until(lambda: calls_in(home).num_rows == 100, "the calls are in the ledger")
         # the same again from another partition, one with other content, one that nobody can read
         send_calls(cluster, [a_call(5), a_call(6, minutes=9), b"poison", None], partition=2)
-        worker.until(lambda: calls_in(home).num_rows == 104, "all are in the ledger")
+        # many in one message, and one that was there already
+        some = [json.loads(a_call(place)) for place in (100, 101, 7)]
+        send_calls(cluster, [avro(some[:2])], headers={"content-type": AVRO})
+        worker.until(lambda: calls_in(home).num_rows == 106, "the Avro batch is in the ledger")
+        send_calls(cluster, [arrow(pa.Table.from_pylist(some[1:]))], headers={"content-type": ARROW})
+        worker.until(lambda: calls_in(home).num_rows == 108, "all are in the ledger")
         worker.until(lambda: len(read_all(cluster, REJECTS)) == 3, "the rejects are published")
         assert worker.stop() == 0, worker.said
     found = outcomes(home)
     assert found.pop("k5") == ["rated", "duplicate"]
     assert found.pop("k6") == ["rated", "duplicate"]
+    assert (found.pop("k7"), found.pop("k101")) == (["rated", "duplicate"], ["rated", "duplicate"])
     assert (found.pop("poison"), found.pop("")) == (["rejected"], ["rejected"])
     assert set(map(tuple, found.values())) == {("rated",)}
     reasons = calls_in(home, ["reason"]).column("reason").drop_null().to_pylist()
-    assert sorted(reasons) == ["CONFLICTING_DUPLICATE", "DUPLICATE", "UNREADABLE", "UNREADABLE"]
+    assert sorted(reasons) == ["CONFLICTING_DUPLICATE", *["DUPLICATE"] * 3, *["UNREADABLE"] * 2]
     answers = {got.json["command_id"]: got.json["outcome"] for got in read_all(cluster, ANSWERS)}
     assert answers == {f"c{place}": "accepted" for place in range(1, len(commands()) + 1)} | {
         None: "rejected"

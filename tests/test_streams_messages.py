@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import json
 from typing import Any
 
-import fastavro
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from streams.messages import ARROW, AVRO, CONTENT_TYPE, FAULT, FAULT_DETAIL, MessageDecoder
 from tests.ledgers import a_call
+from tests.messages_made import arrow, avro
 
 GOOD = a_call(1).rstrip()
 RECORD = json.loads(GOOD)
@@ -65,21 +64,6 @@ def test_json_over_several_lines_is_one_record() -> None:
     assert (row["call_id"], row["fault"], row["raw"]) == ("k1", None, spread)
 
 
-def avro(records: list[dict[str, Any]]) -> bytes:
-    kinds = {name: ["null", "long" if isinstance(value, int) else "string"] for name, value in RECORD.items()}
-    fields = [{"name": name, "type": kind} for name, kind in kinds.items()]
-    out = io.BytesIO()
-    fastavro.writer(out, {"type": "record", "name": "call", "fields": fields}, records, codec="deflate")
-    return out.getvalue()
-
-
-def arrow(table: pa.Table) -> bytes:
-    out = pa.BufferOutputStream()
-    with pa.ipc.new_stream(out, table.schema) as writer:
-        writer.write_table(table)
-    return out.getvalue().to_pybytes()
-
-
 def test_avro_and_arrow_batches_are_read_as_json_is() -> None:
     two = [RECORD, RECORD | {"call_id": "k2"}]
     want = [
@@ -93,7 +77,7 @@ def test_avro_and_arrow_batches_are_read_as_json_is() -> None:
 
 def test_an_empty_batch_is_no_record() -> None:
     rows = read(
-        (avro([]), {CONTENT_TYPE: AVRO}),
+        (avro([], RECORD), {CONTENT_TYPE: AVRO}),
         (arrow(pa.Table.from_pylist([RECORD])[:0]), {CONTENT_TYPE: ARROW}),
         GOOD,
     )
