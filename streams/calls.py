@@ -37,9 +37,16 @@ _IDLE_S = 0.1
 _ANSWER_S = 10
 
 
+_FILLS_WITHIN = 5
+
+
 @dataclass(frozen=True, slots=True)
 class Flush:
-    """When a batch is committed: at so many records or bytes, or when its first record has waited so long."""
+    """When a batch is committed: at so many records or bytes, or when its first record has waited so long.
+
+    While a whole batch and more wait on the broker, a batch may take five times as long to fill: a few large commits
+    catch up sooner than many small ones.
+    """
 
     max_records: int = 100_000
     max_bytes: int = 64 << 20
@@ -85,6 +92,7 @@ class CallsReader:
         self._positions: dict[int, int] = {}
         self._records = self._bytes = 0
         self._first_s = 0.0
+        self._behind = 0  # records on the broker that the ledger did not hold after the last commit
         self._in_hand: _InHand | None = None
 
     def stop(self) -> None:
@@ -129,7 +137,8 @@ class CallsReader:
         return self._records >= self._flush.max_records or self._bytes >= self._flush.max_bytes
 
     def _is_old(self) -> bool:
-        return time.monotonic() - self._first_s >= self._flush.max_wait_s
+        times = _FILLS_WITHIN if self._behind >= self._flush.max_records else 1
+        return time.monotonic() - self._first_s >= times * self._flush.max_wait_s
 
     def _wait_for_room(self, consumer: Consumer, commit: Future[Committed]) -> None:
         """The ledger is slower than the topic: nothing is fetched until it is through, and the group still hears
@@ -243,8 +252,10 @@ class CallsReader:
         try:
             if offsets:
                 consumer.commit(offsets=offsets, asynchronous=True)
+            self._behind = 0
             for one in offsets:
                 _, end = consumer.get_watermark_offsets(one, cached=True)
+                self._behind += max(0, end - one.offset)
                 self._metrics.lag(one.partition, end - one.offset)
         except KafkaException as error:  # only for others to look at
             self._metrics.broker_trouble(str(error))
@@ -318,7 +329,7 @@ class CallsReader:
 
     def _give_up(self, within_s: float) -> None:
         """What is gathered is dropped, and read again by whoever gets the partitions."""
-        self.assigned = frozenset()
+        self.assigned, self._behind = frozenset(), 0
         self._metrics.assigned(0)
         self._forget()
         self._settle(within_s)
