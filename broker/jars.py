@@ -40,7 +40,7 @@ def fetch() -> Path:
             shutil.rmtree(folder, ignore_errors=True)
             ARCHIVE.unlink(missing_ok=True)
             subprocess.run(
-                ["mvn", "-q", "-B", "-f", str(POM), "dependency:copy-dependencies",
+                ["mvn", "-q", "-B", "-Dstyle.color=never", "-f", str(POM), "dependency:copy-dependencies",
                  f"-DoutputDirectory={folder}"],
                 check=True, stdout=subprocess.DEVNULL,
             )  # fmt: skip
