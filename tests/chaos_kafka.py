@@ -19,6 +19,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -33,7 +34,7 @@ from ledger.verify import verify
 from rating import price_book
 from rating.calendar import instant_text
 from streams.batches import Batch, Span, commit
-from streams.cluster import CALLS_GROUP, Cluster, Topic
+from streams.cluster import CALLS_GROUP, BrokerFault, Cluster, Topic
 from streams.messages import MessageDecoder
 from streams.topics import ALERTS, ANSWERS, CDRS, COMMANDS, TOPICS, create
 from tests.kafka_cluster import Got, Worker, eventually, read_all
@@ -123,7 +124,7 @@ class Chaos:
         found(self.home)
         shutil.copytree(self.home, self.folder / "calm")
         try:
-            create(self.cluster, PARTITIONS)
+            eventually(self._create, "the topics are made", PATIENCE_S)
             self.workers = [self._start(), self._start()]
             producing = threading.Thread(target=self._produce, daemon=True)
             producing.start()
@@ -138,10 +139,18 @@ class Chaos:
         finally:
             for worker in self.workers:
                 worker.kill()
-            with self.cluster.admin() as admin:  # a broker with many of them is long in coming back
+            # a broker with many topics is long in coming back; one that has just done so may not know them all
+            with suppress(BrokerFault), self.cluster.admin() as admin:
                 admin.delete_topics([self.cluster.name(topic) for topic in TOPICS])
 
     # what happens to it
+
+    def _create(self) -> bool:
+        """A broker that has just come back may not know yet that it is one."""
+        with suppress(BrokerFault):
+            create(self.cluster, PARTITIONS)
+            return True
+        return False
 
     def _start(self) -> Worker:
         batch = str(self.rng.choice([50, 150, 400]))

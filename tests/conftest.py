@@ -98,10 +98,17 @@ def can_start_brokers() -> None:
     """This test starts nodes of its own."""
 
 
-@pytest.fixture
-def own_broker(tmp_path: Path) -> Iterator[Node]:
-    """A node that this test may kill."""
-    node = Node(tmp_path / "kafka")
-    node.start()
+@pytest.fixture(scope="module")
+def mortal_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    """For `own_broker`: to make a node takes longer than to start it again."""
+    node = Node(tmp_path_factory.mktemp("own") / "kafka")
     yield node
     node.kill()
+
+
+@pytest.fixture
+def own_broker(mortal_node: Node) -> Node:
+    """A node that this test may kill; it runs."""
+    if mortal_node.process is None:
+        mortal_node.start()
+    return mortal_node
