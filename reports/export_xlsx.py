@@ -5,6 +5,7 @@ Texts are written as texts and never as formulas, links or dates (F-25); amounts
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime
 from decimal import Decimal
@@ -25,7 +26,11 @@ from reports.statement_data import Month
 MAX_ROWS = 1_048_575
 """What a sheet holds below its heading."""
 
-_WIDEST = 40
+_NARROWEST, _WIDEST = 8, 48
+_MEASURED_ROWS = 1_000
+"""So many rows say how wide a sheet's columns are: it may have a million."""
+_INSTANT_WIDTH = len("2026-11-01 00:00:00")
+_A4 = 9
 _SHEET_NAME = 31
 
 
@@ -52,16 +57,34 @@ def write_workbook(
         for name, columns, rows in sheets:
             sheet = book.add_worksheet(name[:_SHEET_NAME])
             sheet.freeze_panes(1, 0)
+            sheet.repeat_rows(0)
+            sheet.set_landscape()
+            sheet.set_paper(_A4)
+            sheet.fit_to_pages(1, 0)
+            widths = [_width(column) for column in columns]
             for at, column in enumerate(columns):
-                sheet.set_column(at, at, min(_WIDEST, max(12, len(column) + 2)))
                 sheet.write_string(0, at, column, forms["head"])
+            place = 0
             for place, row in enumerate(rows, 1):
                 if place > MAX_ROWS:
                     raise BadRequest(
                         f"The sheet {name} would have more than {MAX_ROWS:,} rows: export Parquet instead."
                     )
+                if place <= _MEASURED_ROWS:
+                    widths = [max(width, _width(value)) for width, value in zip(widths, row, strict=True)]
                 for at, value in enumerate(row):
                     _write(sheet, place, at, value, forms)
+            for at, width in enumerate(widths):
+                sheet.set_column(at, at, min(_WIDEST, max(_NARROWEST, width + 2)))
+            sheet.autofilter(0, 0, place, len(columns) - 1)
+
+
+def _width(value: Any) -> int:
+    """How many digits wide a cell is; a Chinese character is as wide as two."""
+    if isinstance(value, datetime):
+        return _INSTANT_WIDTH
+    shown = f"{value:,.4f}" if isinstance(value, Decimal) else "" if value is None else str(value)
+    return sum(2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in shown[:_WIDEST])
 
 
 def _write(sheet: Any, row: int, column: int, value: Any, forms: dict[str, Any]) -> None:
