@@ -123,8 +123,9 @@ def maintain(
 ) -> Report:
     """Everything: merges and sorts, makes a checkpoint, removes log entries and files older than `keep`.
 
-    `first_late` has of each closed month the seq from which on its calls are late (ledger/billed.py). May run beside writers, readers and itself, as long as `keep` is longer than their longest commit or query.
-    Raises LedgerFault if the table is not whole afterwards.
+    `first_late` has of each closed month the seq from which on its calls are late (ledger/billed.py). May run beside
+    writers, readers and itself, as long as `keep` is longer than their longest commit or query. Raises LedgerFault if
+    the table is not whole afterwards.
     """
     report = Report()
     log.refresh()

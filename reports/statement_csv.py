@@ -19,7 +19,7 @@ from rating.calendar import instant_text
 from rating.money import yuan_text
 from reports.statement import CustomerPart, Day, NumberCharges, ProviderPart, Statement
 from reports.statement_json import call_columns
-from reports.statement_words import line_word, list_word, pot_word, words
+from reports.statement_words import line_word, list_word, pot_word, vat_word, words
 
 COLUMNS = (
     "section", "service_number", "at", "item", "label", "calls", "answered", "duration_s", "billed_min", "rate",
@@ -54,7 +54,7 @@ def _rows(statement: Statement, language: str) -> Iterator[_Row]:
     for vat in statement.vat:
         amounts = (("gross", vat.gross_hao), ("net", vat.net_hao), ("tax", vat.vat_hao))
         for item, hao in amounts:
-            label = f"{line_word(vat.kind, language)} {words(language)[item]}"
+            label = f"{vat_word(vat.kind, language)} {words(language)[item]}"
             yield {"section": "vat", "item": f"{vat.kind}/{item}", "label": label, "amount": yuan_text(hao)}
     for entry in statement.entries:
         yield {

@@ -17,7 +17,7 @@ from reports.statement_details import detail_tables
 from reports.statement_numbers import add_cards, number_tables
 from reports.statement_providers import provider_tables
 from reports.statement_tables import Column, Table
-from reports.statement_words import line_word, list_word, pot_word, words
+from reports.statement_words import line_word, list_word, pot_word, vat_word, words
 
 _NAME_EMS, _NAME_LINES = 18_500, 3
 _FACT_EMS = 21_000
@@ -188,7 +188,7 @@ def _vat(vats: Sequence[Vat], language: str) -> Table:
     table.add(
         [
             [
-                line_word(vat.kind, language),
+                vat_word(vat.kind, language),
                 _percent(vat.basis_points),
                 *(text.amount(hao, places) for hao in row),
             ]

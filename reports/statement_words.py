@@ -186,6 +186,11 @@ def line_word(kind: str, language: str) -> str:
     return _in(_LINES, kind, language)
 
 
+def vat_word(kind: str, language: str) -> str:
+    """As `line_word`, in the table of VAT: there calls are all that are billed, late ones of earlier months too."""
+    return _in({**_LINES, "call": ("通话费", "Calls")}, kind, language)
+
+
 def pot_word(pot: str, language: str) -> str:
     return _in(_POTS, pot, language)
 
