@@ -10,6 +10,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from rating.money import MONEY
+from rating.posting_columns import POSTINGS
 from rating.records import INSTANT
 
 CALLS = pa.schema(
@@ -48,18 +49,7 @@ CALLS = pa.schema(
     ]
 )
 
-_POSTING = [
-    ("p_kind", pa.string()),
-    ("p_month", pa.string()),
-    ("p_debit", pa.string()),
-    ("p_credit", pa.string()),
-    ("p_amount", MONEY),
-    ("p_service_number", pa.string()),
-    ("p_customer_id", pa.string()),
-    ("p_provider_id", pa.string()),
-    ("p_reverses", pa.string()),
-    ("p_reason", pa.string()),
-]
+_POSTING = [(f"p_{field.name}", field.type) for field in POSTINGS]
 
 _CHANGE = [
     ("c_number", pa.string()),
