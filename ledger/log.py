@@ -59,6 +59,9 @@ _PROPERTIES: dict[str, str | None] = {
     # checkpoints and the log's cleanup are made by hand (ledger.maintain), where they can be fsynced
     "delta.checkpointInterval": "1000000000",
     "delta.enableExpiredLogCleanup": "false",
+    # how long checkpoints name replaced files: at the default, a week, a worker's would come to hold millions of names.
+    # Nothing of ours goes by them; another program's VACUUM leaves files as young as this alone
+    "delta.deletedFileRetentionDuration": "interval 10 minutes",
 }
 _NO_HOOKS = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
 _OWN = ("seq", "chain")  # the transactions that are not offsets

@@ -15,8 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from ledger import log as log_module
 from ledger import maintain as maintain_module
-from ledger.entries import versions
+from ledger.entries import checkpoint_path, versions
 from ledger.log import LedgerFault, Log, LostRace
 from ledger.maintain import finish, housekeep, maintain
 from ledger.proof import verify_chain
@@ -217,6 +218,23 @@ def test_the_log_is_cleaned_and_two_checkpoints_stay(tmp_path: Path) -> None:
     assert entries == list(range(checkpoints[0] + 1, checkpoints[1] + 1))
     assert report.checkpoint == checkpoints[1] == log.version
     assert Log.open(log.folder, ROWS).offset("p") == 6
+
+
+def test_a_checkpoint_forgets_the_files_that_were_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it grows with every commit of the last week: a worker makes hundreds of thousands a day."""
+    assert log_module._PROPERTIES["delta.deletedFileRetentionDuration"] == "interval 10 minutes"
+    monkeypatch.setitem(log_module._PROPERTIES, "delta.deletedFileRetentionDuration", "interval 0 seconds")
+    log = a_log(tmp_path, commits=12)
+    maintain(log)
+    time.sleep(0.01)  # what is no older than the checkpoint stays in it
+    log.append(some_rows(4, 48))
+    maintain(log)
+    newest = checkpoint_path(log.folder, versions(log.folder)[1][-1])
+    actions = pq.read_table(newest, columns=["add", "remove"]).to_pylist()
+    assert sum(action["remove"] is not None for action in actions) <= 6
+    assert sum(action["add"] is not None for action in actions) == len(log.files())
 
 
 def test_a_table_that_lost_a_file_is_refused(tmp_path: Path) -> None:
