@@ -60,8 +60,9 @@ _PROPERTIES: dict[str, str | None] = {
     "delta.checkpointInterval": "1000000000",
     "delta.enableExpiredLogCleanup": "false",
     # how long checkpoints name replaced files: at the default, a week, a worker's would come to hold millions of names.
-    # Nothing of ours goes by them; another program's VACUUM leaves files as young as this alone
-    "delta.deletedFileRetentionDuration": "interval 10 minutes",
+    # Nothing of ours goes by them; another program's VACUUM would leave files alone that are as young as this, and
+    # between a file's last byte and its commit lie milliseconds
+    "delta.deletedFileRetentionDuration": "interval 1 minutes",
 }
 _NO_HOOKS = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
 _OWN = ("seq", "chain")  # the transactions that are not offsets

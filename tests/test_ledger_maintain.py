@@ -224,7 +224,7 @@ def test_a_checkpoint_forgets_the_files_that_were_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else it grows with every commit of the last week: a worker makes hundreds of thousands a day."""
-    assert log_module._PROPERTIES["delta.deletedFileRetentionDuration"] == "interval 10 minutes"
+    assert log_module._PROPERTIES["delta.deletedFileRetentionDuration"] == "interval 1 minutes"
     monkeypatch.setitem(log_module._PROPERTIES, "delta.deletedFileRetentionDuration", "interval 0 seconds")
     log = a_log(tmp_path, commits=12)
     maintain(log)
