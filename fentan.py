@@ -40,6 +40,9 @@ from streams import command_line as streaming
 from streams import live_command_line as live
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ledger.home import Home
     from ledger.submit import Answer
 
 
@@ -202,8 +205,7 @@ def submit(session: Session, file: Path, form: str) -> None:
     FILE has one JSON object a line (JSON Lines); `-` reads standard input. What a rule refuses, or what cannot be
     read, is said, and all else is done. Lines of a file that were sent before are not sent again.
     """
-    from reports.said import answers_table, said_of_answers
-    from streams.spool import submit_file, submit_stdin
+    from reports.said import answers_table
 
     answers: list[Answer] = []
     home = session.open()
@@ -213,16 +215,33 @@ def submit(session: Session, file: Path, form: str) -> None:
             answers.append(answer)
             done(len(answers), 0, len(answers))
 
-        if str(file) == "-":
-            submit_stdin(home, session.clock, heard)
-        else:
-            submit_file(home, file, session.clock, heard)
+        _send_commands(session, home, file, heard)
     home.keep_snapshot()
     if form == "table":
-        say(*(said_of_answers(answers) or [f"{file} holds no command that was not submitted before."]))
+        say(*_said_of_commands(file, answers))
     else:
         print_table(answers_table(answers), form)
-    sys.exit(FINDINGS if any(one.outcome in {"refused", "rejected"} for one in answers) else DONE)
+    sys.exit(_exit_of_commands(answers))
+
+
+def _send_commands(session: Session, home: Home, file: Path, heard: Callable[[Answer], None]) -> None:
+    """Submits the file's commands, or with - those of standard input."""
+    from streams.spool import submit_file, submit_stdin
+
+    if str(file) == "-":
+        submit_stdin(home, session.clock, heard)
+    else:
+        submit_file(home, file, session.clock, heard)
+
+
+def _said_of_commands(file: Path, answers: Sequence[Answer]) -> list[str]:
+    from reports.said import said_of_answers
+
+    return said_of_answers(answers) or [f"{file} holds no command that was not submitted before."]
+
+
+def _exit_of_commands(answers: Sequence[Answer]) -> int:
+    return FINDINGS if any(one.outcome in {"refused", "rejected"} for one in answers) else DONE
 
 
 @main.command()
@@ -342,25 +361,19 @@ def simulate(
 
 def _foretell(session: Session, commands: Path, month: str | None, form: str) -> int:
     from ledger.rehearsal import Rehearsal
-    from reports.said import said_of_answers
     from reports.simulate_commands import alerts_said, charges_of, foretold
-    from streams.spool import submit_file, submit_stdin
 
     answers: list[Answer] = []
     home = Rehearsal.open(session.home)
     before = home.events.next_seq
-    if str(commands) == "-":
-        submit_stdin(home, session.clock, answers.append)
-    else:
-        submit_file(home, commands, session.clock, answers.append)
+    _send_commands(session, home, commands, answers.append)
     table = foretold(home.events.read_since(before), home.state, answers, month)
     if form == "table":
         print_table(charges_of(table), form)
-        unsent = f"{commands} holds no command that was not submitted before."
-        say(*alerts_said(table), *(said_of_answers(answers) or [unsent]))
+        say(*alerts_said(table), *_said_of_commands(commands, answers))
     else:
         print_table(table, form)
-    return FINDINGS if any(one.outcome in {"refused", "rejected"} for one in answers) else DONE
+    return _exit_of_commands(answers)
 
 
 # proof and care
@@ -403,14 +416,12 @@ def replay(session: Session, into: Path) -> None:
 @session_of
 def maintain(session: Session) -> None:
     """Merges and sorts files, removes what nobody needs."""
-    from ledger.billed import first_late
     from ledger.home import Home
-    from ledger.maintain import maintain as tidy
+    from ledger.maintain import maintain_both
     from reports.said import said_of_maintenance
 
-    events, calls = Home.open_logs(session.home)
-    for log in (events, calls):
-        say(said_of_maintenance(log.folder.name, tidy(log, first_late=first_late(events))))
+    for log, done in maintain_both(*Home.open_logs(session.home)):
+        say(said_of_maintenance(log.folder.name, done))
 
 
 if __name__ == "__main__":

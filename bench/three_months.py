@@ -19,9 +19,8 @@ from pathlib import Path
 import duckdb
 
 from bench.commands import DOCUMENTS, send
-from ledger.billed import first_late
 from ledger.home import Home
-from ledger.maintain import maintain
+from ledger.maintain import maintain_both
 from ledger.months import close
 from ledger.submit import Line
 from rating import price_book
@@ -58,9 +57,8 @@ def make_ledger(folder: Path, calls: int = 10_000_000, customers: int = 10_000) 
             close(home, month, arrived)
             print(f"{month}: closed in {time.perf_counter() - began:.0f} s", flush=True)
     home.keep_snapshot(always=True)
-    events, table = Home.open_logs(home_folder)
-    for log in (events, table):
-        maintain(log, first_late=first_late(events))
+    for _ in maintain_both(*Home.open_logs(home_folder)):
+        pass
     made.touch()
     return home_folder
 

@@ -29,6 +29,7 @@ import pyarrow.parquet as pq
 from deltalake.exceptions import DeltaError
 from deltalake.transaction import RemoveAction
 
+from ledger.billed import first_late
 from ledger.entries import LOG, checkpoint_path, entry_path, versions
 from ledger.faults import LedgerFault
 from ledger.files import (
@@ -119,18 +120,18 @@ def maintain(
     *,
     keep: timedelta = KEEP,
     progress: Callable[[str], None] | None = None,
-    first_late: Mapping[str, int] | None = None,
+    late_from: Mapping[str, int] | None = None,
 ) -> Report:
     """Everything: merges and sorts, makes a checkpoint, removes log entries and files older than `keep`.
 
-    `first_late` has of each closed month the seq from which on its calls are late (ledger/billed.py). May run beside
+    `late_from` has of each closed month the seq from which on its calls are late (ledger/billed.py). May run beside
     writers, readers and itself, as long as `keep` is longer than their longest commit or query. Raises LedgerFault if
     the table is not whole afterwards.
     """
     report = Report()
     log.refresh()
     order = ["service_number", "start_at", "seq"] if "service_number" in log.schema.names else ["seq"]
-    late = first_late or {}
+    late = late_from or {}
     due = list(_unsorted(log, late)) if len(order) > 1 else list(_adjacent(log))
     for files in due:
         month = dict(files[0].partition).get("month")
@@ -151,6 +152,12 @@ def maintain(
     return report
 
 
+def maintain_both(events: Log, calls: Log) -> Iterator[tuple[Log, Report]]:
+    """`maintain` of a ledger's two tables, each as it is done."""
+    yield events, maintain(events)
+    yield calls, maintain(calls, late_from=first_late(events))
+
+
 # -- what is due
 
 
@@ -168,16 +175,16 @@ def _crowds(log: Log) -> list[list[LiveFile]]:
     return [files for files in small if len(files) >= enough]
 
 
-def _unsorted(log: Log, first_late: Mapping[str, int]) -> Iterator[list[LiveFile]]:
+def _unsorted(log: Log, late_from: Mapping[str, int]) -> Iterator[list[LiveFile]]:
     """A month's unsorted files; with the sorted ones as soon as those are not more than three times as many rows.
 
     What came in time and what was late each by itself; a file that holds both is due to be split.
     """
     for files in _partitions(log):
-        late_from = first_late.get(dict(files[0].partition).get("month") or "", 1 << 63)
-        yield from _due([f for f in files if f.seq_max < late_from])
-        yield from _due([f for f in files if f.seq_min >= late_from])
-        yield from ([f] for f in files if f.seq_min < late_from <= f.seq_max)
+        first = late_from.get(dict(files[0].partition).get("month") or "", 1 << 63)
+        yield from _due([f for f in files if f.seq_max < first])
+        yield from _due([f for f in files if f.seq_min >= first])
+        yield from ([f] for f in files if f.seq_min < first <= f.seq_max)
 
 
 def _due(files: list[LiveFile]) -> Iterator[list[LiveFile]]:

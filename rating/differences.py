@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from rating import accounts
 from rating.accounts import REVENUE_CALLS
-from rating.columns import dictionary_array, int64s, one_chunk
+from rating.columns import dictionary_array, int64s, one_chunk, to_list
 from rating.money import to_decimal_array
 from rating.posting_columns import POSTINGS
 from rating.state import State
@@ -80,7 +80,7 @@ def differences(state: State, calls: pa.Table) -> Differences:
         "reason": _words([f"call of {month}" for _, month in owners], owner),
     }
     postings = pa.table([columns[field.name].cast(field.type) for field in POSTINGS], schema=POSTINGS)
-    return Differences(postings, _sums(numbers, owners, owner, delta))
+    return Differences(postings, _sums(numbers, customers, months, delta))
 
 
 def _of_either(others: np.ndarray, ours: pa.Array, theirs: pa.Array) -> pa.Array:
@@ -103,17 +103,11 @@ def _pairs(first: pa.DictionaryArray, second: pa.DictionaryArray) -> tuple[list[
 
 
 def _sums(
-    numbers: pa.DictionaryArray, owners: list[tuple[str, str]], owner: np.ndarray, delta: np.ndarray
+    numbers: pa.DictionaryArray, customers: pa.DictionaryArray, months: pa.DictionaryArray, delta: np.ndarray
 ) -> dict[Key, int]:
     """(number, customer, month) -> hao, where it is not zero."""
-    width = max(1, len(owners))
-    codes = numbers.indices.to_numpy().astype(np.int64) * width + owner
-    found, places = np.unique(codes, return_inverse=True)
-    sums = np.zeros(len(found), dtype=np.int64)
-    np.add.at(sums, places, delta)
-    names = numbers.dictionary.to_pylist()
-    return {
-        (names[code // width], *owners[code % width]): hao
-        for code, hao in zip(found.tolist(), sums.tolist(), strict=True)
-        if hao
-    }
+    names = ["number", "customer", "month"]
+    rows = pa.table([numbers, customers, months, pa.array(delta)], names=[*names, "hao"])
+    sums = rows.group_by(names).aggregate([("hao", "sum")])
+    keys = zip(*(to_list(sums.column(name).cast(pa.string())) for name in names), strict=True)
+    return {key: hao for key, hao in zip(keys, sums.column("hao_sum").to_pylist(), strict=True) if hao}

@@ -255,16 +255,14 @@ class State:
             return
         kind, owner, leaf = account.split("/", 2)
         if leaf == "usage":
-            months = dict(self.usage.get(owner, {}))
-            months[month] = months.get(month, 0) + delta_hao
-            self.usage.put(owner, months)
-        else:
-            self.leaves.put(account, self.leaves.get(account, 0) + delta_hao)
+            self.spend(owner, -delta_hao, month)
+            return
+        self.leaves.put(account, self.leaves.get(account, 0) + delta_hao)
         whole = f"{kind}/{owner}"
         self.balances.put(whole, self.balances.get(whole, 0) + delta_hao)
 
     def spend(self, customer_id: str, hao: int, month: str) -> None:
-        """As `move` of a customer's usage by -`hao`; calls do nothing else."""
+        """Takes from a customer's usage, all that calls do."""
         usage = self.usage.get(customer_id)
         months = {month: -hao} if usage is None else {**usage, month: usage.get(month, 0) - hao}
         self.usage.put(customer_id, months)

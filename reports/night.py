@@ -16,10 +16,9 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 
-from ledger.billed import first_late
 from ledger.faults import BadRequest, LedgerFault
 from ledger.home import Home
-from ledger.maintain import maintain
+from ledger.maintain import maintain_both
 from ledger.months import close
 from ledger.submit import Line, submit
 from ledger.verify import verify
@@ -212,9 +211,7 @@ def _prove(home: Home, step: Step) -> None:
 
 
 def _maintain(home: Home, step: Step) -> None:
-    events, calls = Home.open_logs(home.folder)
-    for log in (events, calls):
-        done = maintain(log, first_late=first_late(events))
+    for log, done in maintain_both(*Home.open_logs(home.folder)):
         step.said.append(said_of_maintenance(log.folder.name, done).removesuffix("."))
 
 

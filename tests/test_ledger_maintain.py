@@ -124,7 +124,7 @@ def test_rows_go_on_after_two_rewrites_without_any(tmp_path: Path) -> None:
     """The log's entries between the last rows and the newest checkpoint may be gone; the chain goes on."""
     log = a_log(tmp_path, 3)
     maintain(log)
-    maintain(log, first_late={"2026-10": 5})
+    maintain(log, late_from={"2026-10": 5})
     entries, _ = versions(log.folder)
     assert min(entries) > 4  # the first after the last rows is gone
     log.append(some_rows(4, 12))
@@ -137,10 +137,10 @@ def test_late_calls_have_files_of_their_own(tmp_path: Path) -> None:
     maintain(log)
     assert len(log.files()) == 2
     before = log.read_since(0)
-    first_late = {"2026-10": 100, "2026-11": 500}
-    maintain(log, first_late=first_late)
+    late_from = {"2026-10": 100, "2026-11": 500}
+    maintain(log, late_from=late_from)
     log.append(some_rows(8, 120))
-    report = maintain(log, first_late=first_late)
+    report = maintain(log, late_from=late_from)
     spans = sorted((str(file.partition[0][1]), file.seq_min, file.seq_max) for file in log.live_files())
     assert spans == [("2026-10", 1, 99), ("2026-10", 101, 127), ("2026-11", 0, 118), ("2026-11", 120, 126)]
     assert sorted(report.sorted_months) == ["2026-10", "2026-11"]
