@@ -64,7 +64,7 @@ def timed(name: str, work: Callable[[], str]) -> float:
 
 
 def data(home: Path, _folder: Path) -> None:
-    """The figures of every statement of a month and its call details, as the typesetter gets them."""
+    """The figures of every statement of a month and its call details, as they are drawn."""
     events, calls = Home.open_logs(home)
     files = [file for file in calls.files() if f"month={MONTH}" in file]
 

@@ -2,7 +2,7 @@
 
     python -m bench.statements [--count 400] [--workers 2] [--large 50000]
 
-Ordinary: 1 to 3 numbers with 30 to 200 calls together. The floor is the typesetter on a page with one line.
+Ordinary: 1 to 3 numbers with 30 to 200 calls together.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from reports.statement import CustomerPart, Party, Statement
 from reports.statement_csv import statement_csv
 from reports.statement_json import statement_json
 from reports.statement_pages import pages
-from reports.statement_pdf import Typesetter
+from reports.statement_pdf import statement_pdf
 from reports.statement_run import issue_statements
 from tests.statements_made import a_customer, a_number
 
@@ -66,16 +66,15 @@ def resident_mb() -> float:
     return pages_held * resource.getpagesize() / 1e6
 
 
-def parts(made: list[Statement], folder: Path) -> None:
+def parts(made: list[Statement]) -> None:
     """What one statement costs in one process, part by part."""
-    typesetter = Typesetter(folder)
     empty = replace(a_customer(paid_hao=0), days=())
     floor = seconds_each(
-        typesetter.pdf, [replace(empty, head=replace(empty.head, number=str(n))) for n in range(50)]
+        statement_pdf, [replace(empty, head=replace(empty.head, number=str(n))) for n in range(50)]
     )
     costs = {
         "pages cut": seconds_each(pages, made),
-        "PDF, pages cut included": seconds_each(typesetter.pdf, made),
+        "PDF, pages cut included": seconds_each(statement_pdf, made),
         "JSON": seconds_each(statement_json, made),
         "CSV": seconds_each(statement_csv, made),
         "floor: a PDF without calls": floor,
@@ -84,12 +83,11 @@ def parts(made: list[Statement], folder: Path) -> None:
         print(f"{name:32} {cost * 1000:7.1f} ms CPU")
 
 
-def by_size(sizes: list[int], folder: Path) -> None:
+def by_size(sizes: list[int]) -> None:
     """What a PDF costs by the calls of its one number."""
-    typesetter = Typesetter(folder)
     for calls in sizes:
         made = [a_customer([a_number(f"400{at:07d}", calls, at)], party_id=f"C{at:06d}") for at in range(40)]
-        cost = seconds_each(typesetter.pdf, made)
+        cost = seconds_each(statement_pdf, made)
         print(f"a PDF of one number with {calls:3} calls {cost * 1000:7.1f} ms CPU, {1 / cost:6.1f}/s a core")
 
 
@@ -116,14 +114,13 @@ def main() -> None:
     made = [ordinary(seed) for seed in range(min(given.count, 120))]
     print(f"{len(made)} ordinary statements, {sum(map(calls_of, made)) // len(made)} calls each on average")
     with tempfile.TemporaryDirectory() as folder:
-        parts(made, Path(folder) / "parts")
-        by_size(given.sizes, Path(folder) / "sizes")
+        parts(made)
+        by_size(given.sizes)
         for workers in sorted({1, given.workers}):
             throughput(made, given.count, workers, Path(folder))
         before = resident_mb()
-        typesetter = Typesetter(Path(folder) / "memory")
         for at, statement in enumerate(many(made, given.count)):
-            typesetter.pdf(statement)
+            statement_pdf(statement)
             before = resident_mb() if at == 50 else before
         print(
             f"memory of a process: {before:.0f} MB after 50 statements, {resident_mb():.0f} MB after {given.count}"
@@ -132,7 +129,7 @@ def main() -> None:
         print(f"memory of the largest other process: {children:.0f} MB")
         large = a_customer([a_number(calls=given.large)])
         began = time.perf_counter()
-        pdf = typesetter.pdf(large)
+        pdf = statement_pdf(large)
         took = time.perf_counter() - began
         count = len(pages(large)["pages"])
         print(

@@ -1,4 +1,4 @@
-"""Cuts a statement into pages: every block's height is known, so the typesetter need not try where a page ends.
+"""Cuts a statement into pages: every block's height is known, so it is known where a page ends.
 
 A table that does not fit goes on with its heading on the next page; a block that does not fit moves there.
 Lengths are tenths of a point.
@@ -11,14 +11,14 @@ from typing import Any
 from reports.statement_tables import HEADS_HEIGHT, Table
 
 PAGE_HEIGHT = 7290
-"""What A4 leaves between the margins; statement.typ sets them."""
+"""What A4 leaves between the margins; statement_drawing.py sets them."""
 
 _TITLE_HEIGHT, _NAME_HEIGHT, _NOTE_HEIGHT = 300, 260, 140
 _LEAST_ROWS = 3  # of a table at the foot of a page, and of what follows on the next
 
 
 class Book:
-    """Pages of blocks. A block is a dict with its `kind`, which names its drawing in the template."""
+    """Pages of blocks. A block is a dict with its `kind`, which names how statement_drawing.py draws it."""
 
     def __init__(self) -> None:
         self.pages: list[list[dict[str, Any]]] = [[]]

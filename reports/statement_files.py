@@ -14,7 +14,7 @@ from ledger.whole_files import write_whole
 from reports.statement import Statement
 from reports.statement_csv import statement_csv
 from reports.statement_json import statement_json
-from reports.statement_pdf import Typesetter
+from reports.statement_pdf import statement_pdf
 
 SUMS = "SHA256SUMS"
 _NAME_BYTES = 120
@@ -46,9 +46,7 @@ def is_issued(folder: Path, kind: str, party_id: str, language: str = "zh") -> b
     return all((folder / file).exists() for file in (f"{name}.json", f"{printed}.pdf", f"{printed}.csv"))
 
 
-def prepare(
-    folder: Path, statement: Statement, language: str, typesetter: Typesetter
-) -> list[tuple[Path, bytes]]:
+def prepare(folder: Path, statement: Statement, language: str) -> list[tuple[Path, bytes]]:
     """The files that are still to be stored in the month's folder, the one that makes it issued last.
 
     Raises IssuedDiffers if it was issued with other figures. Files without their JSON were left by a run that
@@ -67,7 +65,7 @@ def prepare(
     pdf, table = printed.with_name(f"{printed.name}.pdf"), printed.with_name(f"{printed.name}.csv")
     wanted: list[tuple[Path, bytes]] = []
     if not (there and pdf.exists()):
-        wanted.append((pdf, typesetter.pdf(statement, language)))
+        wanted.append((pdf, statement_pdf(statement, language)))
     if not (there and table.exists()):
         wanted.append((table, statement_csv(statement, language)))
     if not there:

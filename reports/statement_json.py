@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields, is_dataclass
+from dataclasses import fields
 from datetime import date, datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -65,9 +65,8 @@ def _account(account: Account) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     """JSON's spelling. A field `x_hao` is the amount `x`; rates are (day, yuan a minute)."""
-    if is_dataclass(value) and not isinstance(value, type):
-        names = [field.name for field in fields(value)] + list(_SUMS.get(type(value), ()))
-        return {name.removesuffix("_hao"): _field(name, getattr(value, name)) for name in names}
+    if value is None or isinstance(value, str | int):
+        return value
     if isinstance(value, tuple):
         return [_plain(one) for one in value]
     if isinstance(value, datetime):
@@ -76,7 +75,14 @@ def _plain(value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, pa.Table):
         return _call_rows(value)
-    return value
+    return {shown: _field(name, getattr(value, name)) for name, shown in _names(value.__class__)}
+
+
+@cache
+def _names(kind: type) -> tuple[tuple[str, str], ...]:
+    """What a value of one of the statement's types knows, and what JSON calls it."""
+    names = [field.name for field in fields(kind)] + list(_SUMS.get(kind, ()))
+    return tuple((name, name.removesuffix("_hao")) for name in names)
 
 
 def _field(name: str, value: Any) -> Any:

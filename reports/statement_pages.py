@@ -1,4 +1,4 @@
-"""A statement's pages as plain data for the template: what stands where, every text final.
+"""A statement's pages as plain data: what stands where, every text final.
 
 Page one is the summary: who and when, opening + paid − charged = closing, the account line by line, the month
 by day, the VAT contained. What the sums are made of follows; call details come last.
@@ -26,7 +26,7 @@ _LINE, _FACT_LINE = 180, 125
 
 
 def pages(statement: Statement, language: str = "zh") -> dict[str, Any]:
-    """What the template sets: JSON values only, every text printable and in `language`."""
+    """What statement_drawing.py draws: every text printable and in `language`."""
     said, head, part = words(language), statement.head, statement.part
     book = Book()
     _add_heading(book, statement, language)

@@ -1,26 +1,20 @@
 """Issues many statements, in several processes; memory does not grow with their number.
 
-Each process has its own typesetter, which keeps fonts and the layout of what statements share. A statement
-that cannot be issued comes back with its reason and does not stop the others.
+Each process loads the fonts once. A statement that cannot be issued comes back with its reason and does not stop
+the others.
 """
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
-from tempfile import TemporaryDirectory
-
-import typst
 
 from reports.statement import CustomerPart, Statement, Unmade, findings
 from reports.statement_files import IssuedDiffers, is_issued, prepare, store, write_sums
-from reports.statement_pdf import Typesetter
 
 _BATCH = 16
 _BATCH_CALLS = (
@@ -47,25 +41,23 @@ def issue_statements(
     `statements` is read as fast as they are written. At the end each month's SHA256SUMS is brought up to date.
     """
     months: set[str] = set()
-    with TemporaryDirectory(prefix="fentan-") as drafts:
-        work = _Work(folder, language, Path(drafts))
-        batches = _batches(iter(statements), months)
-        if workers <= 1:
-            for batch in batches:
-                yield from _batch(batch, work)
-        else:
-            yield from _in_processes(batches, work, workers)
+    work = _Work(folder, language)
+    batches = _batches(iter(statements), months)
+    if workers <= 1:
+        for batch in batches:
+            yield from _batch(batch, work)
+    else:
+        yield from _in_processes(batches, work, workers)
     for month in sorted(months):
         write_sums(folder / month)
 
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """What is the same for all: where to, in which language, and where typesetters have their files."""
+    """What is the same for all: where to, and in which language."""
 
     folder: Path
     language: str
-    drafts: Path
 
 
 def _batches(
@@ -103,12 +95,6 @@ def _in_processes(batches: Iterator[list[Statement | Unmade]], work: _Work, work
             pool.shutdown(cancel_futures=True)
 
 
-@cache
-def _typesetter(drafts: Path) -> Typesetter:
-    """One a process."""
-    return Typesetter(drafts / str(os.getpid()))
-
-
 def _batch(statements: list[Statement | Unmade], work: _Work) -> list[Issued]:
     """Sets the statements here; threads wait for the disk, which takes longer than setting where it is busy."""
     with ThreadPoolExecutor(_BATCH) as disk:
@@ -137,11 +123,11 @@ def _issued(
         sentence = f"The statement of {kind} {party_id} for {month} does not add up: {'; '.join(wrong)}."
         return Issued(kind, party_id, error=sentence)
     try:
-        keep(prepare(folder, statement, work.language, _typesetter(work.drafts)))
+        keep(prepare(folder, statement, work.language))
     except IssuedDiffers as error:
         return Issued(kind, party_id, error=str(error))
     except Exception as error:  # noqa: BLE001 - whatever is wrong with one is said of that one
-        told = str(error) if isinstance(error, typst.TypstError) else f"{type(error).__name__}: {error}"
+        told = f"{type(error).__name__}: {error}"
         sentence = f"The statement of {kind} {party_id} for {month} could not be set: {told}"
         return Issued(kind, party_id, error=sentence)
     return Issued(kind, party_id, written=True)

@@ -1,7 +1,7 @@
-"""Tables as the typesetter takes them: for each column one text with a line a row.
+"""Tables as they are drawn: for each column one text with a line a row.
 
-A paragraph of many lines costs the typesetter a third of what as many cells cost, so rows of one style stay
-together, column by column. All heights are known here; lengths are tenths of a point.
+A text of many lines costs a fraction of what as many cells cost, so rows of one style stay together, column by
+column. All heights are known here; lengths are tenths of a point.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Rows:
         return len(self.columns[0])
 
     def part(self, start: int, stop: int) -> dict[str, Any]:
-        """Rows start … stop for the template. A column of blanks is no text at all."""
+        """Rows start … stop as they are drawn. A column of blanks is no text at all."""
         columns = [column[start:stop] for column in self.columns]
         if self.labels is not None:
             columns[0] = [self.labels[start], *columns[0][1:]]

@@ -20,14 +20,9 @@ from reports.statement import Statement
 from reports.statement_csv import COLUMNS, statement_csv
 from reports.statement_files import SUMS, IssuedDiffers, is_issued, prepare, safe_name, store, write_sums
 from reports.statement_json import statement_json
-from reports.statement_pdf import Typesetter
+from reports.statement_pdf import statement_pdf
 from reports.statement_run import issue_statements
 from tests.statements_made import a_customer, a_number, a_provider
-
-
-@pytest.fixture(scope="module")
-def typesetter(tmp_path_factory: pytest.TempPathFactory) -> Typesetter:
-    return Typesetter(tmp_path_factory.mktemp("typst"))
 
 
 def rows(content: bytes) -> list[dict[str, str]]:
@@ -144,38 +139,34 @@ def test_csv_lists_every_call() -> None:
 # written once
 
 
-def write(folder: Path, statement: Statement, language: str, typesetter: Typesetter) -> None:
-    store(prepare(folder, statement, language, typesetter))
+def write(folder: Path, statement: Statement, language: str) -> None:
+    store(prepare(folder, statement, language))
 
 
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_issuing_again_changes_nothing(tmp_path: Path, typesetter: Typesetter) -> None:
+def test_issuing_again_changes_nothing(tmp_path: Path) -> None:
     """F-14"""
     statement = a_customer([a_number(calls=2)])
-    write(tmp_path, statement, "zh", typesetter)
+    write(tmp_path, statement, "zh")
     assert names(tmp_path) == ["customer-C1001.csv", "customer-C1001.json", "customer-C1001.pdf"]
     before = {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in tmp_path.iterdir()}
-    write(tmp_path, statement, "zh", typesetter)
+    write(tmp_path, statement, "zh")
     assert {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in tmp_path.iterdir()} == before
 
 
-def test_a_statement_with_other_figures_never_replaces_the_one_that_was_issued(
-    tmp_path: Path, typesetter: Typesetter
-) -> None:
+def test_a_statement_with_other_figures_never_replaces_the_one_that_was_issued(tmp_path: Path) -> None:
     """F-14"""
-    write(tmp_path, a_customer([a_number(calls=2)]), "zh", typesetter)
+    write(tmp_path, a_customer([a_number(calls=2)]), "zh")
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     with pytest.raises(IssuedDiffers, match="never changes"):
-        write(tmp_path, a_customer([a_number(calls=3)]), "zh", typesetter)
+        write(tmp_path, a_customer([a_number(calls=3)]), "zh")
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-def test_a_run_that_was_cut_short_is_finished(
-    tmp_path: Path, typesetter: Typesetter, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_that_was_cut_short_is_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """F-18: without its JSON nothing counts as issued, and nothing torn is left."""
     statement = a_customer([a_number(calls=2)])
 
@@ -184,28 +175,28 @@ def test_a_run_that_was_cut_short_is_finished(
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space"):
-        write(tmp_path, statement, "zh", typesetter)
+        write(tmp_path, statement, "zh")
     assert names(tmp_path) == []
     monkeypatch.undo()
     (tmp_path / "customer-C1001.pdf").write_bytes(b"%PDF torn")
     assert not is_issued(tmp_path, "customer", "C1001")
-    write(tmp_path, statement, "zh", typesetter)
+    write(tmp_path, statement, "zh")
     assert is_issued(tmp_path, "customer", "C1001")
-    assert (tmp_path / "customer-C1001.pdf").read_bytes() == typesetter.pdf(statement)
+    assert (tmp_path / "customer-C1001.pdf").read_bytes() == statement_pdf(statement)
 
 
-def test_another_language_stands_beside_it(tmp_path: Path, typesetter: Typesetter) -> None:
+def test_another_language_stands_beside_it(tmp_path: Path) -> None:
     statement = a_customer([a_number(calls=1)])
-    write(tmp_path, statement, "zh", typesetter)
+    write(tmp_path, statement, "zh")
     assert not is_issued(tmp_path, "customer", "C1001", "en")
-    write(tmp_path, statement, "en", typesetter)
+    write(tmp_path, statement, "en")
     assert is_issued(tmp_path, "customer", "C1001", "en")
     assert {"customer-C1001.pdf", "customer-C1001~en.pdf"} < set(names(tmp_path))
 
 
-def test_sums_are_those_of_the_files_and_leave_drafts_out(tmp_path: Path, typesetter: Typesetter) -> None:
+def test_sums_are_those_of_the_files_and_leave_drafts_out(tmp_path: Path) -> None:
     """F-14: `sha256sum --check` proves that nothing changed."""
-    write(tmp_path, a_customer([a_number(calls=1)]), "zh", typesetter)
+    write(tmp_path, a_customer([a_number(calls=1)]), "zh")
     (tmp_path / "customer-C2.pdf").write_bytes(b"not issued")
     (tmp_path / ".customer-C1001.pdf.77").write_bytes(b"draft")
     write_sums(tmp_path)
