@@ -275,11 +275,18 @@ class CallsReader:
     # rebalances: called from within `consume`
 
     def _assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        """Goes on where the ledger is. One that is told to stop meanwhile takes nothing on."""
         from confluent_kafka import TopicPartition
 
         self._settle(_HANDING_OVER_S)
         numbers = [one.partition for one in partitions]
-        bounds = {number: self._bounds(consumer, number) for number in numbers}
+        bounds: dict[int, Bounds] = {}
+        for number in numbers:
+            found = self._bounds(consumer, number)
+            if found is None:
+                consumer.assign([])  # or the client would go on where the group is
+                return
+            bounds[number] = found
 
         def positions(home: Any) -> dict[int, int]:
             home.see()
@@ -292,8 +299,10 @@ class CallsReader:
         self.assigned, self.joined = frozenset(numbers), True
         self._metrics.assigned(len(numbers))
 
-    def _bounds(self, consumer: Consumer, partition: int) -> Bounds:
-        """What the broker has of a partition. One that has just come back may not know at once that it leads.
+    def _bounds(self, consumer: Consumer, partition: int) -> Bounds | None:
+        """What the broker has of a partition; None if we are told to stop before it says so.
+
+        A broker that has just come back may not know at once that it leads.
 
         Only exceptions of ours may leave a rebalance: the client passes its own on as something that Python does
         not take for an exception.
@@ -301,7 +310,9 @@ class CallsReader:
         from confluent_kafka import KafkaException, TopicPartition
 
         why, until_s = "it did not answer", time.monotonic() + _ANSWER_S
-        while time.monotonic() < until_s and not self._stopping.is_set():
+        while time.monotonic() < until_s:
+            if self._stopping.is_set():
+                return None
             try:
                 found = consumer.get_watermark_offsets(
                     TopicPartition(self.topic.name, partition), timeout=_ANSWER_S

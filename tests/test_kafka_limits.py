@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Consumer, TopicPartition
 
 from ledger.home import Home
 from ledger.verify import verify
@@ -107,6 +108,31 @@ def test_a_worker_that_slept_with_a_batch_in_hand_writes_nothing_twice(cluster: 
             other.until(lambda: calls_in(home, ["seq"]).num_rows == 80, "what came later is in the ledger")
             assert (sleeper.stop(), other.stop()) == (0, 0), sleeper.said + other.said
     is_whole(home, 80)
+
+
+def test_a_worker_that_is_told_to_stop_while_it_gets_partitions_just_stops(
+    cluster: Cluster, home: Path
+) -> None:
+    """A rebalance and a SIGTERM meet when several workers are stopped at once."""
+    make_topics(cluster, 2)
+    ledger = LedgerThread(home)
+    reader = CallsReader(cluster, cluster.needed([CDRS])[CDRS], ledger, lambda: ARRIVED, Metrics())
+    consumer = cluster.consumer(group_id=cluster.name("stopped"))
+    got: list[int] = []
+
+    def assign(consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        reader.stop()
+        reader._assign(consumer, partitions)  # an exception here would come out of `poll`
+        got.append(len(partitions))
+
+    consumer.subscribe([cluster.name(CDRS)], on_assign=assign)
+    try:
+        eventually(lambda: consumer.poll(0.1) is None and got, "partitions were assigned")
+    finally:
+        consumer.close()
+        ledger.close()
+    assert got == [2]
+    assert reader.assigned == frozenset()
 
 
 def both_at_work(cluster: Cluster, *workers: Worker) -> None:
