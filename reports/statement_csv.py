@@ -29,8 +29,6 @@ COLUMNS = (
 late_call, late_call_adjustment, feature_fee, fine, customer. `item` is a code, `label` what it is called. The
 estimate of the caller's own leg stands beside a call and is no part of any sum (R-CALL-1)."""
 
-_CALL_COLUMNS = ("start_at", "answered", "duration_s", "billed_s", "rate", "owner_fee", "caller_number", "caller_area",
-                 "caller_estimate", "call_id", "tags")  # fmt: skip
 _Row = dict[str, str | int]
 
 
@@ -162,23 +160,33 @@ def _number(number: NumberCharges, language: str) -> Iterator[_Row]:
 
 def _calls(section: str, number: str, calls: pa.Table | None, language: str) -> Iterator[tuple[object, ...]]:
     """Calls as rows of COLUMNS; after a late call what it took back."""
-    who = neutral(number)
     if calls is None:
         return
-    columns = call_columns(calls)
-    adjustments = columns.get("adjustment", repeat(None))
-    for *call, adjustment in zip(*(columns[name] for name in _CALL_COLUMNS), adjustments, strict=False):
-        start, answered, duration_s, billed_s, rate, fee, caller, area, estimate, call_id, tags = call
-        reference = neutral(call_id)
-        yield (
-            section, who, start, "", "", "", int(answered), duration_s, billed_min(billed_s), rate, fee,
-            neutral(caller or ""), neutral(area or ""), estimate or "", reference,
-            neutral(" ".join(list_word(tag, language) for tag in tags)) if tags else "",
-        )  # fmt: skip
-        if section == "late_call":
-            back = {"section": "late_call_adjustment", "service_number": who, "at": start}
-            back |= {"amount": adjustment, "reference": reference}
-            yield tuple(back.get(column, "") for column in COLUMNS)
+    who, columns, none = neutral(number), call_columns(calls), repeat("")
+    rows = zip(
+        repeat(section), repeat(who), columns["start_at"], none, none, none, map(int, columns["answered"]),
+        columns["duration_s"], map(billed_min, columns["billed_s"]), columns["rate"], columns["owner_fee"],
+        _texts(columns["caller_number"]), _texts(columns["caller_area"]), (one or "" for one in columns["caller_estimate"]),
+        _texts(columns["call_id"]), (_tags(tags, language) if tags else "" for tags in columns["tags"]),
+        strict=False,
+    )  # fmt: skip
+    if section == "call":
+        yield from rows
+        return
+    for row, adjustment in zip(rows, columns["adjustment"], strict=True):
+        yield row
+        told = dict(zip(COLUMNS, row, strict=True))
+        back = {"section": "late_call_adjustment", "service_number": who, "at": told["at"]}
+        back |= {"amount": adjustment, "reference": told["reference"]}
+        yield tuple(back.get(column, "") for column in COLUMNS)
+
+
+def _texts(column: list[str | None]) -> Iterator[str]:
+    return (neutral(text) if text else "" for text in column)
+
+
+def _tags(tags: list[str], language: str) -> str:
+    return neutral(" ".join(list_word(tag, language) for tag in tags))
 
 
 def _days(days: Iterable[Day], who: str) -> Iterator[_Row]:

@@ -51,12 +51,16 @@ def _table(calls: pa.Table, language: str, *, late: bool) -> Table:
     shown = [""] * len(dates)
     for at in new_days:
         shown[at] = dates[at]
+    callers, areas = table.room(2), table.room(3)
     answered = zip(to_list(calls["duration_s"]), to_list(calls["answered"]), strict=True)
     columns = [
         shown,
         [text.time_of_day(at) for at in (of_day // 1_000_000).tolist()],
-        [said["withheld"] if who is None else table.fit(2, who) for who in to_list(calls["caller_number"])],
-        ["" if area is None else table.fit(3, area) for area in to_list(calls["caller_area"])],
+        [
+            said["withheld"] if who is None else text.fit(who, callers)
+            for who in to_list(calls["caller_number"])
+        ],
+        ["" if area is None else text.fit(area, areas) for area in to_list(calls["caller_area"])],
         [text.duration(seconds) if one else said["unanswered"] for seconds, one in answered],
         [text.minutes(seconds) for seconds in to_list(calls["billed_s"])],
         [text.rate(hao) for hao in rates.tolist()],
@@ -99,6 +103,8 @@ def _date(day: int, language: str, late: bool) -> str:
 
 
 def _notes(tags: pa.ChunkedArray, table: Table, language: str) -> list[str]:
+    if not len(tags.combine_chunks().flatten()):
+        return [""] * len(tags)
     last = len(table.columns) - 1
     return [
         table.fit(last, ", ".join(list_word(tag, language) for tag in row)) if row else ""

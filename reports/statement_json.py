@@ -115,6 +115,5 @@ def _column(name: str, column: pa.ChunkedArray) -> list[Any]:
     if name in _MONEY_COLUMNS:
         return [hao if hao is None else _yuan(hao) for hao in to_list(column)]
     if pa.types.is_list(column.type):
-        tags: list[Any] = column.to_pylist()
-        return tags
+        return column.to_pylist() if len(column.combine_chunks().flatten()) else [[]] * len(column)
     return to_list(column)

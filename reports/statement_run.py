@@ -6,12 +6,16 @@ the others.
 
 from __future__ import annotations
 
+import io
+import pickle
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
+
+import pyarrow as pa
 
 from reports.statement import CustomerPart, Statement, Unmade, findings
 from reports.statement_files import IssuedDiffers, is_issued, prepare, store, write_sums
@@ -86,13 +90,40 @@ def _in_processes(batches: Iterator[list[Statement | Unmade]], work: _Work, work
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         try:
             for batch in batches:
-                waiting.append(pool.submit(_batch, batch, work))
+                waiting.append(pool.submit(_unpacked_batch, _packed(batch), work))
                 if len(waiting) > workers * _WAITING:
                     yield from waiting.popleft().result()
             while waiting:
                 yield from waiting.popleft().result()
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _packed(batch: list[Statement | Unmade]) -> bytes:
+    """A batch as bytes for another process.
+
+    Arrow pickles a slice with all that it was cut from; its stream format holds the slice alone.
+    """
+    packed = io.BytesIO()
+    pickler = pickle.Pickler(packed, pickle.HIGHEST_PROTOCOL)
+    pickler.dispatch_table = {pa.Table: lambda table: (_table, (_stream(table),))}
+    pickler.dump(batch)
+    return packed.getvalue()
+
+
+def _stream(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return bytes(sink.getvalue())
+
+
+def _table(stream: bytes) -> pa.Table:
+    return pa.ipc.open_stream(stream).read_all()
+
+
+def _unpacked_batch(packed: bytes, work: _Work) -> list[Issued]:
+    return _batch(pickle.loads(packed), work)  # noqa: S301 - it is our own
 
 
 def _batch(statements: list[Statement | Unmade], work: _Work) -> list[Issued]:

@@ -98,9 +98,17 @@ def width(text: str) -> int:
     return sum(map(_width_of, text))
 
 
-@lru_cache(maxsize=1 << 14)
 def fit(text: str, room: int) -> str:
     """Printable text, cut with an ellipsis to at most `room` thousandths of an em."""
+    if (
+        text.isdigit() and text.isascii() and len(text) * _DIGIT <= room
+    ):  # most are numbers, and unlike each other
+        return text
+    return _fit(text, room)
+
+
+@lru_cache(maxsize=1 << 14)
+def _fit(text: str, room: int) -> str:
     shown = printable(text)
     if width(shown) <= room:
         return shown

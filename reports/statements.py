@@ -17,7 +17,7 @@ from reports.statement import Statement, Unmade
 from reports.statement_data import Month
 from reports.statement_run import issue_statements
 
-IN_ONE_PROCESS = 60
+IN_ONE_PROCESS = 100
 """So few statements are set sooner than other processes have started."""
 
 Progress = Callable[[int, int, int], None]
