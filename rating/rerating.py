@@ -65,9 +65,10 @@ def rerate(
         "minimums": [[*key, yuan_text(_raised_by(state, key, hao))] for key, hao in sorted(recalled.items())],
     }
     of_calls = found.postings if found.postings.num_rows else None
-    return Event(
-        f"rerate/{cause.command_id}", "rerate", cause.at, effect, tuple(adjustments), of_calls=of_calls
-    )
+    # a command may be named like an alert, and both may reach back (R-INV-6)
+    name = "rerate_after_alert" if cause.kind == "alert" else "rerate"
+    event_id = f"{name}/{cause.command_id}"
+    return Event(event_id, "rerate", cause.at, effect, tuple(adjustments), of_calls=of_calls)
 
 
 def _recalled(state: State, cause: Event) -> dict[Key, int]:

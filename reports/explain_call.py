@@ -145,7 +145,7 @@ def _later(con: duckdb.DuckDBPyConnection, call_id: str, row: Row) -> Iterator[s
         more, customer_id = posting["debit"].startswith("customer/"), posting["customer_id"]
         totals[customer_id] = totals.get(customer_id, 0) + (posting["amount"] if more else -posting["amount"])
         if posting["kind"] == "rerating":
-            cause = posting["command_id"].removeprefix("rerate/")
+            cause = posting["command_id"].partition("/")[2]  # rerate/<cause>
             payer = "" if customer_id == row["customer_id"] else f" for customer {customer_id}"
             yield (
                 f"{cause} reached back to it: it was re-rated, {yuan(posting['amount'])} {'more' if more else 'less'}"
