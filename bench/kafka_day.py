@@ -7,7 +7,6 @@ No broker: the same messages, decoded and committed by the worker's own code, so
 
 from __future__ import annotations
 
-import os
 import statistics
 import sys
 import tempfile
@@ -24,10 +23,11 @@ from streams.cluster import Topic
 from streams.messages import MessageDecoder
 
 
-def memory_mb() -> int:
-    """What the process holds in memory now."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGESIZE") >> 20
+def memory_mb() -> tuple[int, int]:
+    """What the process holds in memory now: of its own, and of files that the system may drop at any time."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    kilobytes = {line.split(":")[0]: int(line.split()[1]) for line in lines if line.startswith("Rss")}
+    return kilobytes["RssAnon"] >> 10, kilobytes["RssFile"] >> 10
 
 
 def main(commits: int = 2_000, rows: int = 1_000) -> None:
@@ -52,11 +52,12 @@ def main(commits: int = 2_000, rows: int = 1_000) -> None:
                 works.append(time.process_time() - worked)
                 if (number + 1) % (commits // 10) == 0:
                     part = sorted(times[-(commits // 10) :])
+                    own, mapped = memory_mb()
                     work_ms = statistics.mean(works[-(commits // 10) :]) * 1000
                     print(
                         f"{(number + 1) * rows:>10,} calls: commit median {statistics.median(part) * 1000:.0f} ms, "
                         f"p99 {part[int(len(part) * 0.99)] * 1000:.0f} ms, mean {work_ms:.0f} ms of work; "
-                        f"memory {memory_mb()} MB; "
+                        f"memory {own} MB and {mapped} MB of files; "
                         f"{len(home.calls.live_files())} files",
                         flush=True,
                     )
