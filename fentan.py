@@ -257,9 +257,12 @@ def ingest(session: Session, file: Path, format_name: str, follow: bool, strict:
     FILE is a file, a folder of files, or `-` for standard input. Naming a file twice adds nothing twice: it is known
     by its content. A file that grew goes on where it ended. Exit 1 if a file of the folder could not be read.
     """
+    from ledger.memory import work_for_long
     from reports.said import said_of_calls
     from streams import spool
 
+    if follow:
+        work_for_long()
     with live.delivering(session) if follow else nullcontext():
         home = session.open()
         with progress(err, f"ingest {file}") as done:

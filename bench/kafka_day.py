@@ -17,6 +17,7 @@ import numpy as np
 
 from bench.ingest import ARRIVAL, make_calls, make_home
 from ledger.home import Home
+from ledger.memory import work_for_long
 from rating.calendar import parse_instant
 from streams.batches import Batch, Span, commit
 from streams.cluster import Topic
@@ -33,6 +34,7 @@ def memory_mb() -> tuple[int, int]:
 def main(commits: int = 2_000, rows: int = 1_000) -> None:
     """Prints commit time, work in CPU time (housekeeping included), memory and files of each tenth of the run."""
     with tempfile.TemporaryDirectory() as name:
+        work_for_long()
         place = Path(name)
         make_home(place / "home")
         make_calls(place / "calls.jsonl", commits * rows)

@@ -18,9 +18,9 @@ import pyarrow.compute as pc
 from ledger import scan, snapshots
 from ledger.entries import LOG, versions
 from ledger.faults import LedgerFault
-from ledger.garbage import uncollected
 from ledger.log import Log, LostRace
 from ledger.maintain import housekeep
+from ledger.memory import uncollected
 from ledger.rows import EventRows, read_events
 from ledger.schema import CALLS, CHANGE_COLUMNS, EVENTS, POSTING_COLUMNS
 from ledger.seen import Seen

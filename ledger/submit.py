@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from ledger import scan
-from ledger.garbage import uncollected
 from ledger.home import Home
 from ledger.log import LostRace
+from ledger.memory import uncollected
 from ledger.rerate import rerate_due
 from ledger.rows import EventRows, canonical
 from rating import business, rerating

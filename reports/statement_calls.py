@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from reports import statement as s
 
+_EPOCH = date(1970, 1, 1).toordinal()
 _SUMS = ("calls", "answered", "billed_s", "charges_hao")
 
 
@@ -37,7 +38,9 @@ class MonthDays:
         names = self._rows.column("customer_id").take(pa.array(starts, pa.int64())).to_pylist()
         # columns are taken apart once: a customer has few rows, and Arrow's slices cost more than those
         self._numbers = self._rows.column("service_number").combine_chunks()
-        self._days: list[date] = self._rows.column("day").to_pylist()
+        days = self._rows.column("day").cast(pa.int32()).to_pylist()
+        known = {day: date.fromordinal(_EPOCH + day) for day in set(days)}
+        self._days = [known[day] for day in days]
         self._counts = [self._rows.column(name).to_numpy() for name in _SUMS]
         self._durations = self._rows.column("duration_s").to_numpy()
         self._spans = dict(zip(names, zip(starts, ends, strict=True), strict=True))

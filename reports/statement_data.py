@@ -6,7 +6,6 @@ stream, so memory does not grow with the calls.
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,11 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import orjson
 import pyarrow as pa
 
 from ledger.chain import Chain
 from rating import price_book
 from rating.calendar import day_of, days_in, first_day, parse_day
+from rating.columns import to_list
 from rating.money import parse_yuan
 from rating.price_book import PriceBook
 from reports import statement as s
@@ -96,8 +97,9 @@ class Month:
         self.late = dict(by_customer(self._stream("late_calls", None)))
 
     def _ask(self, name: str, **params: Any) -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = self.con.sql(_sql(name), params=params).to_arrow_table().to_pylist()
-        return rows
+        found = self.con.sql(_sql(name), params=params).to_arrow_table()
+        columns = [to_list(column) for column in found.columns]
+        return [dict(zip(found.column_names, row, strict=True)) for row in zip(*columns, strict=True)]
 
     def _stream(self, name: str, customer: str | None) -> Iterator[pa.Table]:
         found = self.con.cursor().sql(_sql(name), params={"month": self.month, "customer": customer})
@@ -111,7 +113,7 @@ class Month:
         books: list[tuple[str, str]] = []
         self.close: dict[str, Any] | None = None
         for row in self._ask("facts", month=self.month):
-            effect = json.loads(row["effect"])
+            effect = orjson.loads(row["effect"])
             if row["kind"] == "register_customer":
                 self.customers[effect["customer_id"]] = effect
             elif row["kind"] == "register_provider":
@@ -130,7 +132,7 @@ class Month:
         self.carried_in: dict[str, int] = {}
         self.carried_out: dict[str, int] = {}
         for row in self._ask("closes", month=self.month):
-            effect = json.loads(row["effect"])
+            effect = orjson.loads(row["effect"])
             carried_hao = -parse_yuan(effect["carried"])
             if effect["month"] == self.month:
                 self.workings[effect["customer_id"]] = effect["minimums"]

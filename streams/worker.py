@@ -24,7 +24,7 @@ from typing import Any
 from mode import Service
 
 from ledger.faults import BadRequest
-from ledger.garbage import collect_seldom
+from ledger.memory import work_for_long
 from streams.calls import CallsReader, Flush
 from streams.cluster import BrokerFault, Cluster, Topic
 from streams.commands import CommandReader
@@ -89,7 +89,7 @@ class Threads(Service):
 
 def run(cluster: Cluster, folder: Path, clock: Callable[[], datetime], settings: Settings) -> None:
     """Works until SIGTERM or SIGINT. Raises what it cannot go on with: LedgerFault, Gap, BrokerFault."""
-    collect_seldom()
+    work_for_long()
     asyncio.run(_Worker(cluster, folder, clock, settings).work())
 
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pypdf import PdfReader
 
@@ -156,6 +156,7 @@ def test_only_our_fonts_are_embedded_and_only_those_that_draw_something() -> Non
     assert "한국 ー主 Ltd." in text_of(statement_pdf(korean))[0]
 
 
+@settings(deadline=None, max_examples=40)
 @given(
     st.text(st.characters(exclude_categories=["Cs", "Cc", "Mn", "Mc", "Me", "Zs"]), min_size=1, max_size=12)
 )
