@@ -16,7 +16,6 @@ import cramjam
 import pydyf
 
 from reports.pdf_canvas import Canvas, points
-from reports.pdf_fonts import advance
 from reports.pdf_text import Codes, Font
 
 _A4_WIDE, _A4_TALL = 59_528, 84_189  # hundredths of a point
@@ -90,7 +89,7 @@ def _added(pdf: pydyf.PDF, font: Font) -> bytes:
                 {"Registry": pydyf.String("Adobe"), "Ordering": pydyf.String("Identity"), "Supplement": 0}
             ),
             "FontDescriptor": _reference(pdf, descriptor),
-            "W": f"[1 [{' '.join(str(advance(face, one)) for one in characters)}]]",
+            "W": f"[1 [{' '.join(str(face.advance(one)) for one in characters)}]]",
             "CIDToGIDMap": _reference(pdf, _stream(by_code)),
         }
     )

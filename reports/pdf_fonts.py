@@ -39,9 +39,9 @@ class Face:
         """The glyph of a code point; 0, a box, if the family has none."""
         return int(self._font.get_nominal_glyph(character) or 0)
 
-    def glyph_width(self, glyph: int) -> int:
-        """How far a glyph moves the next one."""
-        return self._thousandths(self._font.get_glyph_h_advance(glyph))
+    def advance(self, character: int) -> int:
+        """How wide the glyph of a code point is."""
+        return self._thousandths(self._font.get_glyph_h_advance(self.glyph(character)))
 
     @property
     def reach(self) -> tuple[int, int]:
@@ -51,7 +51,7 @@ class Face:
 
     def subset(self, characters: Sequence[int]) -> tuple[bytes, list[int]]:
         """A TrueType font with the glyphs of these characters, and the glyph of each in it."""
-        glyphs = [glyph_of(self, character) for character in characters]
+        glyphs = [self.glyph(character) for character in characters]
         wanted = harfbuzz.SubsetInput()
         wanted.glyph_set.update(glyphs)
         wanted.flags = _KEPT
@@ -87,19 +87,16 @@ def family_of(character: int, weight: int) -> int:
     return next(having, 0)
 
 
-glyph_of = cache(Face.glyph)
-
-
 @cache
-def advance(face: Face, character: int) -> int:
-    """How wide the glyph of a code point is."""
-    return face.glyph_width(glyph_of(face, character))
+def advance(character: int, weight: int) -> int:
+    """How wide a code point is, in the family that has it."""
+    return faces(weight)[family_of(character, weight)].advance(character)
 
 
 @lru_cache(maxsize=1 << 16)
 def width(text: str, weight: int) -> int:
     """How wide a line is, without the blank half of a full-width mark at its end."""
-    whole = sum(advance(faces(weight)[family_of(one, weight)], one) for one in map(ord, text))
+    whole = sum(advance(one, weight) for one in map(ord, text))
     return whole - 500 if text.endswith(_HALF_BLANK) else whole
 
 

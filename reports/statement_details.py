@@ -84,7 +84,7 @@ def _columns(language: str, late: bool) -> list[Column]:
     columns = [
         Column(said["day"], 21 if late else 14),
         Column(said["begin"], 12),
-        Column(said["caller"], 18),
+        Column(said["caller"], 19 if late else 18),  # twelve digits, 0531 and eight more, fit either
         Column(said["area"], 20),
         Column(said["duration"], 11, right=True),
         Column(said["minutes"], 12, right=True),

@@ -21,7 +21,7 @@ from reports.statement_words import line_word, list_word, pot_word, vat_word, wo
 
 _NAME_EMS, _NAME_LINES = 18_500, 3
 _FACT_EMS = 21_000
-_RUNNING_EMS = 30_000
+_RUNNING_EMS = 27_000
 _LINE, _FACT_LINE = 180, 125
 
 

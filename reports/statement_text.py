@@ -1,6 +1,6 @@
 """Values as a statement prints them: amounts, minutes, durations, days; text that is safe, and fits.
 
-Widths are thousandths of an em, estimated from above for the statement's font, so nothing is set too wide.
+Widths are thousandths of an em.
 """
 
 from __future__ import annotations
@@ -11,12 +11,11 @@ from datetime import date
 from functools import cache, lru_cache
 
 from rating.money import HAO_PER_FEN, HAO_PER_YUAN, yuan_text
+from reports.pdf_fonts import REGULAR, advance
+from reports.pdf_fonts import width as line_width
 
 MINUS = "−"  # as wide as a digit
 _UNPRINTABLE = frozenset({"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"})
-_DIGIT, _NARROW, _CAPITAL, _WIDE = 521, 560, 700, 1000
-_THIN = frozenset("iljtfrI.,:;!|'()[] ")
-_BROAD = frozenset("mwMW@%&")
 
 
 def decimals(amounts: Iterable[int]) -> int:
@@ -80,29 +79,16 @@ def printable(text: str) -> str:
     return "".join(shown).strip()
 
 
-@cache
-def _width_of(one: str) -> int:
-    if one in _THIN:
-        return 340
-    if one in _BROAD:
-        return 930
-    if unicodedata.east_asian_width(one) in "WFA":
-        return _WIDE
-    if unicodedata.combining(one):
-        return 0
-    return _DIGIT if one.isdigit() else _CAPITAL if one.isupper() else _NARROW
-
-
 def width(text: str) -> int:
-    """Thousandths of an em."""
-    return sum(map(_width_of, text))
+    """How wide a line is in the statement's font, in thousandths of an em."""
+    return line_width(text, REGULAR)
 
 
 def fit(text: str, room: int) -> str:
     """Printable text, cut with an ellipsis to at most `room` thousandths of an em."""
     if (
-        text.isdigit() and text.isascii() and len(text) * _DIGIT <= room
-    ):  # most are numbers, and unlike each other
+        text.isdigit() and text.isascii() and len(text) * width("0") <= room
+    ):  # most are, and unlike each other
         return text
     return _fit(text, room)
 
@@ -112,9 +98,9 @@ def _fit(text: str, room: int) -> str:
     shown = printable(text)
     if width(shown) <= room:
         return shown
-    used = _WIDE
+    used = width("…")
     for at, one in enumerate(shown):
-        used += _width_of(one)
+        used += advance(ord(one), REGULAR)
         if used > room:
             return shown[:at].rstrip() + "…"
     return shown

@@ -141,6 +141,18 @@ def test_late_calls_stand_apart_with_what_they_took_back() -> None:
     assert "冲抵" in last
 
 
+def test_callers_of_twelve_digits_are_printed_whole() -> None:
+    """R-CALL-7: an area code and eight digits, in the month's calls and in late ones."""
+    number = a_number(calls=30, late=30)
+    printed = "".join(text_of(statement_pdf(a_customer([number]))))
+    assert number.call_details is not None
+    assert number.late_calls is not None
+    for calls in (number.call_details, number.late_calls):
+        callers = {who for who in calls["caller_number"].to_pylist() if who is not None}
+        assert {len(who) for who in callers} >= {11, 12}
+        assert [who for who in callers if who not in printed] == []
+
+
 def fonts_of(pdf: bytes) -> set[str]:
     pages = PdfReader(io.BytesIO(pdf), strict=True).pages
     fonts = (font.get_object() for page in pages for font in page["/Resources"]["/Font"].values())
