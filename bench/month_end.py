@@ -36,6 +36,7 @@ from reports.statement_data import Month
 MONTH = MONTHS[1]
 NOW = end_of_month(MONTHS[-1])
 _LINES = 1_000_000
+_ROUNDS = 4
 
 
 def main() -> None:
@@ -93,10 +94,11 @@ def data(home: Path, _folder: Path) -> None:
                 calls_told += sum(number.calls for number in part.numbers if isinstance(part, CustomerPart))
         return f"{made:,} statements with {calls_told:,} calls"
 
-    timed("one scan of the month's calls", scan)
-    floor = timed("one scan of the month's calls", scan)
-    ours = timed("statement data", statements)
-    print(f"{'':34}{ours / floor:.2f} x the scan's CPU; to reach: 3")
+    floors, ours = [], []
+    for _ in range(_ROUNDS):
+        floors.append(timed("one scan of the month's calls", scan))
+        ours.append(timed("statement data", statements))
+    print(f"{'':34}{min(ours) / min(floors):.2f} x the scan's CPU, the best of each; to reach: 3")
 
 
 def what_if(home: Path, folder: Path) -> None:

@@ -20,11 +20,15 @@ _SUMS = ("calls", "answered", "billed_s", "charges_hao")
 
 
 @dataclass(frozen=True, slots=True)
-class NumberDay:
-    """One number's calls of one day."""
+class NumberDays:
+    """One number's calls of a month by day, and together."""
 
     service_number: str
-    day: s.Day
+    days: tuple[s.Day, ...]
+    calls: int
+    answered: int
+    billed_s: int
+    charges_hao: int
     duration_s: int
 
 
@@ -34,37 +38,40 @@ class MonthDays:
     def __init__(self, rows: pa.Table) -> None:
         """`rows` as `statement_sql/days.sql` gives them: by customer, number and day."""
         self._rows = rows.combine_chunks()
-        starts, ends = _runs(self._rows, ("customer_id",))
-        names = self._rows.column("customer_id").take(pa.array(starts, pa.int64())).to_pylist()
-        # columns are taken apart once: a customer has few rows, and Arrow's slices cost more than those
-        self._numbers = self._rows.column("service_number").combine_chunks()
+        starts, ends = _runs(self._rows, ("customer_id", "service_number"))
+        first_rows = pa.array(starts, pa.int64())
+        customers, self._numbers = (
+            self._rows.column(name).take(first_rows).to_pylist() for name in ("customer_id", "service_number")
+        )
         days = self._rows.column("day").cast(pa.int32()).to_pylist()
         known = {day: date.fromordinal(_EPOCH + day) for day in set(days)}
         self._days = [known[day] for day in days]
+        # columns are taken apart once: a customer has few rows, and Arrow's slices cost more than those
         self._counts = [self._rows.column(name).to_numpy() for name in _SUMS]
-        self._durations = self._rows.column("duration_s").to_numpy()
-        self._spans = dict(zip(names, zip(starts, ends, strict=True), strict=True))
+        counted = [*self._counts, self._rows.column("duration_s").to_numpy()]
+        self._sums = [np.add.reduceat(one, starts).tolist() if starts else [] for one in counted]
+        self._spans = list(zip(starts, ends, strict=True))
+        self._of: dict[str, list[int]] = {}
+        for place, customer in enumerate(customers):
+            self._of.setdefault(customer, []).append(place)
 
     def customers(self) -> Iterable[str]:
         """Those who were called, by id."""
-        return self._spans.keys()
+        return self._of.keys()
 
-    def of(self, customer_id: str) -> list[NumberDay]:
-        """The customer's, by number and day."""
-        start, end = self._spans.get(customer_id, (0, 0))
-        return [
-            NumberDay(number, s.Day(day, calls, answered, billed_s, hao), duration_s)
-            for number, day, calls, answered, billed_s, hao, duration_s in zip(
-                self._numbers[start:end].to_pylist(),
-                self._days[start:end],
-                *(counts[start:end].tolist() for counts in (*self._counts, self._durations)),
-                strict=True,
-            )
-        ]
+    def of(self, customer_id: str) -> list[NumberDays]:
+        """The customer's, by number."""
+        return [self._number(place) for place in self._of.get(customer_id, ())]
+
+    def _number(self, place: int) -> NumberDays:
+        start, end = self._spans[place]
+        counts = (one[start:end].tolist() for one in self._counts)
+        days = tuple(map(s.Day, self._days[start:end], *counts))
+        return NumberDays(self._numbers[place], days, *(one[place] for one in self._sums))
 
     def together(self, customers: Iterable[str]) -> tuple[s.Day, ...]:
         """The days of all numbers of these customers, who may be many."""
-        spans = [self._spans[one] for one in customers if one in self._spans]
+        spans = [self._spans[place] for one in customers for place in self._of.get(one, ())]
         if not spans:
             return ()
         rows = pa.concat_tables(self._rows.slice(start, end - start) for start, end in spans)
@@ -79,8 +86,11 @@ class MonthDays:
 
 def summed(days_of_numbers: Iterable[tuple[s.Day, ...]]) -> tuple[s.Day, ...]:
     """The days of a few numbers together."""
+    several = tuple(days_of_numbers)
+    if len(several) == 1:
+        return several[0]
     by_day: dict[date, s.Day] = {}
-    for days in days_of_numbers:
+    for days in several:
         for one in days:
             there = by_day.get(one.day)
             by_day[one.day] = one if there is None else _both(there, one)

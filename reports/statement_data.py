@@ -25,7 +25,7 @@ from rating.columns import to_list
 from rating.money import parse_yuan
 from rating.price_book import PriceBook
 from reports import statement as s
-from reports.statement_calls import MonthDays, NumberDay, by_customer, summed
+from reports.statement_calls import MonthDays, NumberDays, by_customer, summed
 from reports.statement_steps import steps_of
 
 PLATFORM = "platform"
@@ -204,16 +204,15 @@ class Month:
 
     def _numbers(self, customer_id: str, details: Mapping[str, pa.Table]) -> Iterator[s.NumberCharges]:
         workings = {working["service_number"]: working for working in self.workings.get(customer_id, [])}
-        days: dict[str, list[NumberDay]] = defaultdict(list)
-        for one in self.days.of(customer_id):
-            days[one.service_number].append(one)
+        days = {one.service_number: one for one in self.days.of(customer_id)}
         late = self.late.get(customer_id, {})
         rerated: dict[str, int] = defaultdict(int)
         for posted in self.postings.get(f"customer/{customer_id}", []):
             if posted.event_kind == "rerate" and posted.service_number is not None:
                 rerated[posted.service_number] += _sign(posted, "customer") * -posted.amount_hao
         for service_number in sorted({*workings, *days, *late, *rerated}):
-            working, mine = workings.get(service_number), days.get(service_number, [])
+            working = workings.get(service_number)
+            mine = days.get(service_number) or NumberDays(service_number, (), 0, 0, 0, 0, 0)
             yield s.NumberCharges(
                 service_number=service_number,
                 number_class=working["number_class"] if working else "",
@@ -222,16 +221,16 @@ class Month:
                 rates=tuple((parse_day(day), parse_yuan(rate)) for day, rate in working["rates"])
                 if working
                 else (),
-                calls=sum(one.day.calls for one in mine),
-                answered=sum(one.day.answered for one in mine),
-                duration_s=sum(one.duration_s for one in mine),
-                billed_s=sum(one.day.billed_s for one in mine),
-                call_hao=sum(one.day.charges_hao for one in mine),
+                calls=mine.calls,
+                answered=mine.answered,
+                duration_s=mine.duration_s,
+                billed_s=mine.billed_s,
+                call_hao=mine.charges_hao,
                 minimum_hao=parse_yuan(working["minimum"]) if working and not working["opening"] else None,
                 top_up_hao=parse_yuan(working["top_up"]) if working else 0,
                 rerating_hao=rerated.get(service_number, 0),
                 steps=tuple(steps_of(working)) if working else (),
-                days=tuple(one.day for one in mine),
+                days=mine.days,
                 call_details=details.get(service_number),
                 late_calls=late.get(service_number),
             )
