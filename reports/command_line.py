@@ -44,6 +44,7 @@ def statements(
 
     One for each customer and each provider. What was issued once stays as it is, byte by byte.
     """
+    from reports.explain_words import counted
     from reports.statements import issue
 
     with progress(err, f"statements {month}", unit="statements") as done:
@@ -51,7 +52,7 @@ def statements(
             session.home, month, folder or session.home / "statements", customer, provider, lang, done
         )
     say(
-        f"{issued.written:,} statements of {month} in {issued.folder}; {issued.kept:,} were there already and stay as they are."
+        f"{counted(issued.written, 'statement')} of {month} in {issued.folder}; {issued.kept:,} were there already and stay as they are."
     )
     for sentence in issued.findings:
         err.print(sentence, markup=False)
