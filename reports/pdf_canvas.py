@@ -50,7 +50,7 @@ class Canvas:
         if not lines:
             return
         self._set("rg", fill)
-        self._set("Tf", f"/{self._codes.font(style.weight).name} {style.size}")
+        self._set("Tf", f"/{self._codes.font(style.weight).face.name} {style.size}")
         shown = self._codes.spelt(lines, style.weight, style.size)
         moves = [0]
         if side != LEFT:

@@ -46,7 +46,7 @@ class Document:
         pdf.catalog["Lang"] = pydyf.String(language)
         pdf.catalog["ViewerPreferences"] = pydyf.Dictionary({"DisplayDocTitle": "true"})
         pdf.pages["MediaBox"] = pydyf.Array([0, 0, points(_A4_WIDE), points(_A4_TALL)])
-        fonts = {font.name: _added(pdf, font) for font in self._codes.fonts()}
+        fonts = {font.face.name: _added(pdf, font) for font in self._codes.fonts()}
         pdf.pages["Resources"] = pydyf.Dictionary({"Font": pydyf.Dictionary(fonts)})
         for page in self._pages:
             contents = _reference(pdf, _stream(page.content()))

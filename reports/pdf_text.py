@@ -15,9 +15,8 @@ _SIZE = "%"  # where a font's size is still to be put
 
 @dataclass(frozen=True, slots=True)
 class Font:
-    """A font of a document: its name there, and its characters, whose codes are 1, 2, 3 …"""
+    """A font of a document, by its face's name, and its characters, whose codes are 1, 2, 3 …"""
 
-    name: str
     face: Face
     characters: dict[int, int]
 
@@ -33,8 +32,7 @@ class Codes:
         """A family at a weight."""
         key = weight, family
         if key not in self._fonts:
-            face = faces(weight)[family]
-            self._fonts[key] = Font(face.name, face, {})
+            self._fonts[key] = Font(faces(weight)[family], {})
         return self._fonts[key]
 
     def spelt(self, lines: str, weight: int, size: int) -> str:
@@ -63,6 +61,6 @@ class _Table(dict[int, str]):
         spelt = f"{code:04x}"
         if family:  # the text is left, shown in another font, and gone on with
             main = self._codes.font(self._weight)
-            spelt = f"> Tj /{font.name} {_SIZE} Tf <{spelt}> Tj /{main.name} {_SIZE} Tf <"
+            spelt = f"> Tj /{font.face.name} {_SIZE} Tf <{spelt}> Tj /{main.face.name} {_SIZE} Tf <"
         self[character] = spelt
         return spelt

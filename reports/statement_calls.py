@@ -13,9 +13,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from rating.columns import to_list
 from reports import statement as s
 
-_EPOCH = date(1970, 1, 1).toordinal()
 _SUMS = ("calls", "answered", "billed_s", "charges_hao")
 
 
@@ -24,12 +24,12 @@ class NumberDays:
     """One number's calls of a month by day, and together."""
 
     service_number: str
-    days: tuple[s.Day, ...]
-    calls: int
-    answered: int
-    billed_s: int
-    charges_hao: int
-    duration_s: int
+    days: tuple[s.Day, ...] = ()
+    calls: int = 0
+    answered: int = 0
+    billed_s: int = 0
+    charges_hao: int = 0
+    duration_s: int = 0
 
 
 class MonthDays:
@@ -43,9 +43,7 @@ class MonthDays:
         customers, self._numbers = (
             self._rows.column(name).take(first_rows).to_pylist() for name in ("customer_id", "service_number")
         )
-        days = self._rows.column("day").cast(pa.int32()).to_pylist()
-        known = {day: date.fromordinal(_EPOCH + day) for day in set(days)}
-        self._days = [known[day] for day in days]
+        self._days: list[date] = to_list(self._rows.column("day"))
         # columns are taken apart once: a customer has few rows, and Arrow's slices cost more than those
         self._counts = [self._rows.column(name).to_numpy() for name in _SUMS]
         counted = [*self._counts, self._rows.column("duration_s").to_numpy()]

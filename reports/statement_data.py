@@ -212,7 +212,7 @@ class Month:
                 rerated[posted.service_number] += _sign(posted, "customer") * -posted.amount_hao
         for service_number in sorted({*workings, *days, *late, *rerated}):
             working = workings.get(service_number)
-            mine = days.get(service_number) or NumberDays(service_number, (), 0, 0, 0, 0, 0)
+            mine = days.get(service_number) or NumberDays(service_number)
             yield s.NumberCharges(
                 service_number=service_number,
                 number_class=working["number_class"] if working else "",

@@ -103,10 +103,8 @@ def _date(day: int, language: str, late: bool) -> str:
 
 
 def _notes(tags: pa.ChunkedArray, table: Table, language: str) -> list[str]:
-    if not len(tags.combine_chunks().flatten()):
-        return [""] * len(tags)
     last = len(table.columns) - 1
     return [
         table.fit(last, ", ".join(list_word(tag, language) for tag in row)) if row else ""
-        for row in tags.to_pylist()
+        for row in to_list(tags)
     ]

@@ -12,6 +12,7 @@ from typing import Any
 from reports.pdf_canvas import CENTRE, LEFT, RIGHT, Canvas, Style, colour
 from reports.pdf_document import Document
 from reports.pdf_fonts import SEMIBOLD, width
+from reports.statement_book import PAGE_HEIGHT
 from reports.statement_tables import WIDTH
 
 MARGIN_LEFT, MARGIN_TOP = 5_100, 5_700
@@ -22,6 +23,7 @@ _RED, _WHITE = colour("#b3261e"), colour("#ffffff")
 _THIN, _MIDDLE, _THICK = 50, 75, 150
 
 _WIDE = WIDTH * 10
+_FOOT = PAGE_HEIGHT * 10 + 700
 _SMALL = Style(1_400, 750)
 _BY_ROW = {150: Style(1_500, 850), 120: Style(1_200, 800), 115: Style(1_150, 800)}
 
@@ -48,8 +50,8 @@ def draw(document: Document, book: dict[str, Any]) -> None:
         for block in page["blocks"]:
             _BLOCKS[block["kind"]](canvas, y, block)
             y += block["height"] * 10
-        _label(canvas, 0, 73_600, book["number"])
-        canvas.text(_WIDE, 73_600, page["foot"], _SMALL, _GREY, RIGHT)
+        _label(canvas, 0, _FOOT, book["number"])
+        canvas.text(_WIDE, _FOOT, page["foot"], _SMALL, _GREY, RIGHT)
 
 
 def _label(canvas: Canvas, x: int, y: int, text: str) -> None:

@@ -114,6 +114,4 @@ def _column(name: str, column: pa.ChunkedArray) -> list[Any]:
         return [f"{text}+08:00" for text in texts.tolist()]
     if name in _MONEY_COLUMNS:
         return [hao if hao is None else _yuan(hao) for hao in to_list(column)]
-    if pa.types.is_list(column.type):
-        return column.to_pylist() if len(column.combine_chunks().flatten()) else [[]] * len(column)
     return to_list(column)

@@ -50,7 +50,6 @@ def pages(statement: Statement, language: str = "zh") -> dict[str, Any]:
     issuer = text.fit(head.issuer, _RUNNING_EMS)
     count = len(book.pages)
     return {
-        "language": language,
         "title": f"{said[statement.kind]} {text.printable(head.number)}",
         "issuer": issuer,
         "running": f"{text.fit(head.party.name, _RUNNING_EMS)}  ·  {_month(head.month, language)}",

@@ -158,7 +158,6 @@ def _issued(
     except IssuedDiffers as error:
         return Issued(kind, party_id, error=str(error))
     except Exception as error:  # noqa: BLE001 - whatever is wrong with one is said of that one
-        told = f"{type(error).__name__}: {error}"
-        sentence = f"The statement of {kind} {party_id} for {month} could not be set: {told}"
+        sentence = f"The statement of {kind} {party_id} for {month} could not be set: {type(error).__name__}: {error}"
         return Issued(kind, party_id, error=sentence)
     return Issued(kind, party_id, written=True)

@@ -109,4 +109,4 @@ class Table:
             for (left, wide), column in zip(self.spans, self.columns, strict=True)
         ]
         heads = [column.head for column in self.columns]
-        return {"heads": heads, "edges": edges, "size": self.size, "row": self.row_height}
+        return {"heads": heads, "edges": edges, "row": self.row_height}

@@ -86,9 +86,8 @@ def width(text: str) -> int:
 
 def fit(text: str, room: int) -> str:
     """Printable text, cut with an ellipsis to at most `room` thousandths of an em."""
-    if (
-        text.isdigit() and text.isascii() and len(text) * width("0") <= room
-    ):  # most are, and unlike each other
+    # numbers are most of what is asked, and unlike each other
+    if text.isdigit() and text.isascii() and len(text) * width("0") <= room:
         return text
     return _fit(text, room)
 
