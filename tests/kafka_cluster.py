@@ -188,7 +188,11 @@ class Worker:
             assert self.process.is_alive(), self.said
             return holds()
 
-        return eventually(alive_and_holds, what)
+        try:
+            return eventually(alive_and_holds, what)
+        except AssertionError as late:
+            late.add_note(self.said)  # what it did instead
+            raise
 
     def signal(self, number: signal.Signals) -> None:
         """Nothing happens if it has ended."""
