@@ -18,6 +18,8 @@ _INSTANT = re.compile(
     r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE
 )
 _NO_INSTANT = "is not an RFC 3339 time with an offset, like 2026-11-03T10:15:00+08:00"
+_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_NO_DAY = "is not a day, like 2026-08-01"
 _KEPT = 10_000  # of each function's answers: commands and contracts ask for the same few days again and again
 _MONTH = re.compile(r"\d{4}-(?:0[1-9]|1[0-2])", re.ASCII)
 
@@ -47,8 +49,15 @@ def instant_text(instant: datetime) -> str:
 
 def parse_day(text: object) -> date:
     """`2026-08-01` -> date. ValueError otherwise."""
-    if not isinstance(text, str) or not re.fullmatch(r"\d{4}-\d\d-\d\d", text, re.ASCII):
-        raise ValueError(f"{text!r} is not a day, like 2026-08-01")
+    if not isinstance(text, str):
+        raise ValueError(f"{text!r} {_NO_DAY}")
+    return _parsed_day(text)
+
+
+@lru_cache(_KEPT)
+def _parsed_day(text: str) -> date:
+    if not _DAY.fullmatch(text):
+        raise ValueError(f"{text!r} {_NO_DAY}")
     try:
         return date.fromisoformat(text)
     except ValueError as error:
@@ -81,6 +90,7 @@ def start_of_day(day: date) -> datetime:
     return datetime.combine(day, time(), SHANGHAI).astimezone(UTC)
 
 
+@lru_cache(_KEPT)
 def first_day(month: str) -> date:
     return date(int(month[:4]), int(month[5:]), 1)
 
@@ -102,6 +112,7 @@ def end_of_month(month: str) -> datetime:
     return start_of_month(next_month(month))
 
 
+@lru_cache(_KEPT)
 def days_in(month: str) -> int:
     return calendar.monthrange(int(month[:4]), int(month[5:]))[1]
 

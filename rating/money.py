@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -28,12 +29,21 @@ def parse_yuan(value: object) -> int:
     Raises ValueError for anything but text with at most 11 digits and 4 decimals; a float or a number
     is refused too, for it may have been rounded before it came here.
     """
-    if not isinstance(value, str) or not _TEXT.fullmatch(value):
-        raise ValueError(
-            f'{value!r} is not an amount: write yuan as text with at most 4 decimals, like "0.15"'
-        )
-    whole, _, part = value.partition(".")
+    if not isinstance(value, str):
+        raise ValueError(_no_amount(value))
+    return _parsed_yuan(value)
+
+
+@lru_cache(10_000)  # the same few rates, fees and minimums come again and again
+def _parsed_yuan(text: str) -> int:
+    if not _TEXT.fullmatch(text):
+        raise ValueError(_no_amount(text))
+    whole, _, part = text.partition(".")
     return int(whole + part.ljust(4, "0"))
+
+
+def _no_amount(value: object) -> str:
+    return f'{value!r} is not an amount: write yuan as text with at most 4 decimals, like "0.15"'
 
 
 def to_yuan(hao: int) -> Decimal:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import NamedTuple
 
 import pyarrow as pa
 
@@ -158,9 +159,8 @@ class Vat:
         return self.gross_hao - self.vat_hao
 
 
-@dataclass(frozen=True, slots=True)
-class Day:
-    """A day's calls (by the day of their start) and what they cost, in hao."""
+class Day(NamedTuple):
+    """A day's calls (by the day of their start) and what they cost, in hao; there are many, and a tuple is light."""
 
     day: date
     calls: int

@@ -1,6 +1,6 @@
-"""A month's calls for its statements: by day and number as one table, and call details customer by customer.
+"""A month's calls for its statements, customer by customer out of a sorted stream: by number and day, and in detail.
 
-Rows stay in Arrow until a statement is made of them, so memory does not grow with Python's objects.
+Rows stay in Arrow until a customer's turn comes, so memory does not grow with the calls.
 """
 
 from __future__ import annotations
@@ -8,20 +8,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
+from itertools import groupby
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from rating.calendar import SHANGHAI_OFFSET_US
 from rating.columns import to_list
+from rating.money import from_decimal_array
 from reports import statement as s
 
+_NUMBER = ("customer_id", "service_number")
 _SUMS = ("calls", "answered", "billed_s", "charges_hao")
+_DAY_US = 86_400_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class NumberDays:
-    """One number's calls of a month by day, and together."""
+class NumberCalls:
+    """One number's calls of a month by day, together, and in detail if that was asked for."""
 
     service_number: str
     days: tuple[s.Day, ...] = ()
@@ -30,115 +35,156 @@ class NumberDays:
     billed_s: int = 0
     charges_hao: int = 0
     duration_s: int = 0
+    details: pa.Table | None = None
 
 
-class MonthDays:
-    """Each number's calls of a month by day, for one customer or for several together."""
+Called = tuple[str, list[NumberCalls]]
+"""A customer's id, and its numbers that were called, in order."""
 
-    def __init__(self, rows: pa.Table) -> None:
-        """`rows` as `statement_sql/days.sql` gives them: by customer, number and day."""
-        self._rows = rows.combine_chunks()
-        starts, ends = _runs(self._rows, ("customer_id", "service_number"))
-        first_rows = pa.array(starts, pa.int64())
-        customers, self._numbers = (
-            self._rows.column(name).take(first_rows).to_pylist() for name in ("customer_id", "service_number")
-        )
-        self._days: list[date] = to_list(self._rows.column("day"))
-        # columns are taken apart once: a customer has few rows, and Arrow's slices cost more than those
-        self._counts = [self._rows.column(name).to_numpy() for name in _SUMS]
-        counted = [*self._counts, self._rows.column("duration_s").to_numpy()]
-        self._sums = [np.add.reduceat(one, starts).tolist() if starts else [] for one in counted]
-        self._spans = list(zip(starts, ends, strict=True))
-        self._of: dict[str, list[int]] = {}
-        for place, customer in enumerate(customers):
-            self._of.setdefault(customer, []).append(place)
 
-    def customers(self) -> Iterable[str]:
-        """Those who were called, by id."""
-        return self._of.keys()
+def by_day(batches: Iterable[pa.Table]) -> Iterator[Called]:
+    """Rows as `statement_sql/days.sql` gives them, without details."""
+    for rows in _whole_customers(batches):
+        yield from _customers(rows, None)
 
-    def of(self, customer_id: str) -> list[NumberDays]:
-        """The customer's, by number."""
-        return [self._number(place) for place in self._of.get(customer_id, ())]
 
-    def _number(self, place: int) -> NumberDays:
-        start, end = self._spans[place]
-        counts = (one[start:end].tolist() for one in self._counts)
-        days = tuple(map(s.Day, self._days[start:end], *counts))
-        return NumberDays(self._numbers[place], days, *(one[place] for one in self._sums))
+def in_detail(batches: Iterable[pa.Table]) -> Iterator[Called]:
+    """Calls as `statement_sql/calls.sql` gives them."""
+    for calls in _whole_customers(batches):
+        yield from _customers(_days(calls), _typed(calls, s.CALLS))
 
-    def together(self, customers: Iterable[str]) -> tuple[s.Day, ...]:
-        """The days of all numbers of these customers, who may be many."""
-        spans = [self._spans[place] for one in customers for place in self._of.get(one, ())]
-        if not spans:
-            return ()
-        rows = pa.concat_tables(self._rows.slice(start, end - start) for start, end in spans)
-        sums = (
-            rows.group_by("day", use_threads=False)
-            .aggregate([(name, "sum") for name in _SUMS])
-            .sort_by("day")
-        )
-        columns = (sums.column(name).to_pylist() for name in ("day", *(f"{name}_sum" for name in _SUMS)))
-        return tuple(s.Day(*values) for values in zip(*columns, strict=True))
+
+def late(batches: Iterable[pa.Table]) -> Iterator[tuple[str, dict[str, pa.Table]]]:
+    """Calls as `statement_sql/late_calls.sql` gives them -> (customer, number -> its late calls)."""
+    for calls in _whole_customers(batches):
+        typed = _typed(calls, s.LATE_CALLS)
+        starts = _starts(calls, _NUMBER)
+        owners, numbers = _at(calls, starts, _NUMBER)
+        tables = [typed.slice(start, end - start) for start, end in _spans(starts, len(calls))]
+        for owner, runs in groupby(zip(owners, numbers, tables, strict=True), lambda run: run[0]):
+            yield owner, {number: table for _, number, table in runs}
+
+
+class DaySums:
+    """Days of several numbers, added up."""
+
+    def __init__(self) -> None:
+        self._sums: dict[date, list[int]] = {}
+
+    def add(self, days: Iterable[s.Day]) -> None:
+        """Adds the days' calls and charges to what is there."""
+        for day, *counts in days:
+            there = self._sums.get(day)
+            self._sums[day] = counts if there is None else list(map(int.__add__, there, counts))
+
+    def days(self) -> tuple[s.Day, ...]:
+        """In order."""
+        return tuple(s.Day(day, *self._sums[day]) for day in sorted(self._sums))
 
 
 def summed(days_of_numbers: Iterable[tuple[s.Day, ...]]) -> tuple[s.Day, ...]:
-    """The days of a few numbers together."""
+    """The days of a customer's numbers together."""
     several = tuple(days_of_numbers)
     if len(several) == 1:
         return several[0]
-    by_day: dict[date, s.Day] = {}
+    sums = DaySums()
     for days in several:
-        for one in days:
-            there = by_day.get(one.day)
-            by_day[one.day] = one if there is None else _both(there, one)
-    return tuple(by_day[day] for day in sorted(by_day))
+        sums.add(days)
+    return sums.days()
 
 
-def _both(one: s.Day, other: s.Day) -> s.Day:
-    return s.Day(
-        one.day,
-        one.calls + other.calls,
-        one.answered + other.answered,
-        one.billed_s + other.billed_s,
-        one.charges_hao + other.charges_hao,
-    )
+def _customers(days: pa.Table, details: pa.Table | None) -> Iterator[Called]:
+    """Days of whole customers, and their calls in the same order."""
+    starts = _starts(days, _NUMBER)
+    owners, numbers = _at(days, starts, _NUMBER)
+    columns = [to_list(days.column(name)) for name in _SUMS]
+    rows = list(map(s.Day, to_list(days.column("day")), *columns))
+    counted = [days.column(name).to_numpy() for name in (*_SUMS, "duration_s")]
+    sums = zip(*(np.add.reduceat(column, starts).tolist() for column in counted), strict=True)
+    told = 0
+    runs = zip(owners, numbers, _spans(starts, len(days)), sums, strict=True)
+    for owner, of_owner in groupby(runs, lambda run: run[0]):
+        found: list[NumberCalls] = []
+        for _, number, (start, end), (calls, answered, billed_s, charges_hao, duration_s) in of_owner:
+            mine = None if details is None else details.slice(told, calls)
+            told += calls
+            found.append(
+                NumberCalls(
+                    number, tuple(rows[start:end]), calls, answered, billed_s, charges_hao, duration_s, mine
+                )
+            )
+        yield owner, found
 
 
-def by_customer(batches: Iterable[pa.Table]) -> Iterator[tuple[str, dict[str, pa.Table]]]:
-    """Sorted calls -> (customer, number -> that number's calls in the schema of its details)."""
-    customer, parts = "", dict[str, list[pa.Table]]()
+def _days(calls: pa.Table) -> pa.Table:
+    """Sorted calls, counted as `statement_sql/days.sql` counts them."""
+    day = (calls.column("start_at").cast(pa.int64()).to_numpy() + SHANGHAI_OFFSET_US) // _DAY_US
+    begins = _begins(calls, _NUMBER)
+    begins[1:] |= day[1:] != day[:-1]
+    starts = np.flatnonzero(begins)
+    summed_up = {
+        "calls": np.diff(starts, append=len(calls)),
+        "answered": np.add.reduceat(
+            calls.column("answered").to_numpy(zero_copy_only=False), starts, dtype=np.int64
+        ),
+        "duration_s": np.add.reduceat(calls.column("duration_s").to_numpy(), starts),
+        "billed_s": np.add.reduceat(calls.column("billed_s").to_numpy(), starts),
+        "charges_hao": np.add.reduceat(from_decimal_array(calls.column("owner_fee")), starts),
+    }
+    days = calls.select(_NUMBER).take(pa.array(starts))
+    days = days.append_column("day", pa.array(day[starts].astype(np.int32)).cast(pa.date32()))
+    for name, sums in summed_up.items():
+        days = days.append_column(name, pa.array(sums))
+    return days
+
+
+def _typed(calls: pa.Table, schema: pa.Schema) -> pa.Table:
+    return pa.table([calls.column(field.name).cast(field.type) for field in schema], schema=schema)
+
+
+def _whole_customers(batches: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Rows sorted by customer, cut anew where a customer begins."""
+    held: list[pa.Table] = []
     for batch in batches:
-        schema = s.LATE_CALLS if "adjustment" in batch.column_names else s.CALLS
-        typed = pa.table([batch.column(field.name).cast(field.type) for field in schema], schema=schema)
-        starts, ends = _runs(batch, ("customer_id", "service_number"))
-        owners, numbers = (
-            batch.column(name).take(pa.array(starts, pa.int64())).to_pylist()
-            for name in ("customer_id", "service_number")
-        )
-        for owner, number, start, end in zip(owners, numbers, starts, ends, strict=True):
-            if owner != customer and parts:
-                yield customer, _whole(parts)
-                parts = {}
-            customer = owner
-            parts.setdefault(number, []).append(typed.slice(start, end - start))
-    if parts:
-        yield customer, _whole(parts)
+        starts = _starts(batch, ("customer_id",))
+        if not len(starts):
+            continue
+        goes_on = bool(held) and held[-1].column("customer_id")[-1] == batch.column("customer_id")[0]
+        last = int(starts[-1])
+        if goes_on and last == 0:
+            held.append(batch)
+            continue
+        if held or last:
+            yield pa.concat_tables([*held, batch.slice(0, last)]).combine_chunks()
+        held = [batch.slice(last)]
+    if held:
+        yield pa.concat_tables(held).combine_chunks()
 
 
-def _whole(parts: dict[str, list[pa.Table]]) -> dict[str, pa.Table]:
-    return {number: pa.concat_tables(tables) for number, tables in parts.items()}
+def _starts(rows: pa.Table, names: tuple[str, ...]) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
+    """Where runs of rows that are alike in these columns begin."""
+    return np.flatnonzero(_begins(rows, names))
 
 
-def _runs(rows: pa.Table, names: tuple[str, ...]) -> tuple[list[int], list[int]]:
-    """Where runs of rows that are alike in these columns begin, and where they end."""
-    if not rows.num_rows:
-        return [], []
+def _begins(rows: pa.Table, names: tuple[str, ...]) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """Which rows differ in one of these columns from the row before."""
     begins = np.zeros(rows.num_rows, bool)
-    begins[0] = True
+    begins[:1] = True
     for name in names:
         column = rows.column(name)
-        differs = pc.not_equal(column.slice(1), column.slice(0, rows.num_rows - 1))
+        differs = pc.not_equal(column.slice(1), column.slice(0, max(0, rows.num_rows - 1)))
         begins[1:] |= differs.to_numpy()
-    starts = np.flatnonzero(begins).tolist()
-    return starts, [*starts[1:], rows.num_rows]
+    return begins
+
+
+def _spans(starts: np.ndarray[tuple[int], np.dtype[np.intp]], rows: int) -> Iterator[tuple[int, int]]:
+    first = starts.tolist()
+    return zip(first, [*first[1:], rows], strict=True)
+
+
+def _at(
+    rows: pa.Table, places: np.ndarray[tuple[int], np.dtype[np.intp]], names: tuple[str, ...]
+) -> list[list[str]]:
+    """Text columns at these rows."""
+    taken = rows.select(names).take(pa.array(places))
+    return [to_list(taken.column(name)) for name in names]

@@ -1,18 +1,17 @@
 """A closed month's figures, gathered from the ledger's views and cut into one Statement an account (R-ARR-4).
 
-The month is asked for once; customers then come one after the other, their call details out of one sorted
-stream, so memory does not grow with the calls.
+The month is asked for once; customers then come one after the other, their calls out of one sorted stream, so
+memory does not grow with the calls.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 import orjson
@@ -25,7 +24,7 @@ from rating.columns import to_list
 from rating.money import parse_yuan
 from rating.price_book import PriceBook
 from reports import statement as s
-from reports.statement_calls import MonthDays, NumberDays, by_customer, summed
+from reports.statement_calls import Called, DaySums, NumberCalls, by_day, in_detail, late, summed
 from reports.statement_steps import steps_of
 
 PLATFORM = "platform"
@@ -36,9 +35,8 @@ def _sql(name: str) -> str:
     return (Path(__file__).parent / "statement_sql" / f"{name}.sql").read_text(encoding="utf-8")
 
 
-@dataclass(frozen=True)
-class Posted:
-    """One posting as an account sees it."""
+class Posted(NamedTuple):
+    """One posting, with the columns of `statement_sql/postings.sql` in their order; there are many."""
 
     posting_id: str
     at: datetime
@@ -63,6 +61,8 @@ class Month:
         """`close` is None if the month is open. Without `with_calls` only what events say is read."""
         self.con, self.month, self.chain_head = con, month, ""
         self._summed: dict[str, s.CustomerCharges | None] = {}
+        self._days: dict[str, DaySums] = defaultdict(DaySums)  # by provider
+        self._failed: dict[str, Exception] = {}
         self._read_facts()
         if self.close is None:
             return
@@ -88,21 +88,24 @@ class Month:
         self.disputes: dict[str, str] = {row["posting_id"]: row["outcome"] for row in disputes}
 
     def _read_calls(self) -> None:
-        self.days = MonthDays(self.con.sql(_sql("days"), params={"month": self.month}).to_arrow_table())
+        self.called = {row["customer_id"] for row in self._ask("called", month=self.month)}
         self.openings: dict[str, dict[str, int]] = defaultdict(dict)
         for row in self._ask("openings", month=self.month):
             owner = _owner(row["account"])
             if owner is not None and row["balance_hao"]:
                 self.openings[owner][row["account"]] = row["balance_hao"]
-        self.late = dict(by_customer(self._stream("late_calls", None)))
+        self.late = dict(late(self._stream("late_calls")))
 
     def _ask(self, name: str, **params: Any) -> list[dict[str, Any]]:
-        found = self.con.sql(_sql(name), params=params).to_arrow_table()
-        columns = [to_list(column) for column in found.columns]
-        return [dict(zip(found.column_names, row, strict=True)) for row in zip(*columns, strict=True)]
+        names, rows = self._rows(name, **params)
+        return [dict(zip(names, row, strict=True)) for row in rows]
 
-    def _stream(self, name: str, customer: str | None) -> Iterator[pa.Table]:
-        found = self.con.cursor().sql(_sql(name), params={"month": self.month, "customer": customer})
+    def _rows(self, name: str, **params: Any) -> tuple[list[str], Iterator[tuple[Any, ...]]]:
+        found = self.con.sql(_sql(name), params=params).to_arrow_table()
+        return found.column_names, zip(*map(to_list, found.columns), strict=True)
+
+    def _stream(self, name: str, **asked: Any) -> Iterator[pa.Table]:
+        found = self.con.cursor().sql(_sql(name), params={"month": self.month, **asked})
         for batch in found.to_arrow_reader(100_000):
             yield pa.Table.from_batches([batch])
 
@@ -143,12 +146,13 @@ class Month:
     def _read_postings(self) -> None:
         self.in_order: list[Posted] = []
         self.postings: dict[str, list[Posted]] = defaultdict(list)
-        for row in self._ask("postings", month=self.month):
-            posted = Posted(**row)
+        for posted in map(Posted._make, self._rows("postings", month=self.month)[1]):
             self.in_order.append(posted)
-            for owner in dict.fromkeys(_owner(account) for account in (posted.debit, posted.credit)):
-                if owner is not None:
-                    self.postings[owner].append(posted)
+            debited, credited = _owner(posted.debit), _owner(posted.credit)
+            if debited is not None:
+                self.postings[debited].append(posted)
+            if credited is not None and credited != debited:
+                self.postings[credited].append(posted)
 
     # one statement after the other
 
@@ -156,7 +160,7 @@ class Month:
         """Customers with a movement, a working or a balance in the month, by id."""
         owners = {*self.postings, *self.openings}
         moved = {owner.removeprefix("customer/") for owner in owners if owner.startswith("customer/")}
-        return sorted(moved | set(self.workings) | set(self.days.customers()) | set(self.late))
+        return sorted(moved | set(self.workings) | self.called | set(self.late))
 
     def provider_ids(self) -> list[str]:
         """All providers that were registered by the close, by id."""
@@ -164,28 +168,25 @@ class Month:
 
     def customer_statements(self, only: str | None = None) -> Iterator[s.Statement | s.Unmade]:
         """The customers' statements, by id, each with its call details; one that fails does not stop the others."""
-        details = by_customer(self._stream("calls", only))
-        ahead = next(details, None)
-        for customer_id in self.customer_ids() if only is None else [only]:
-            while ahead is not None and ahead[0] < customer_id:
-                ahead = next(details, None)
-            mine = ahead[1] if ahead is not None and ahead[0] == customer_id else {}
+        called = in_detail(self._stream("calls", customer=only))
+        for customer_id, calls in _each(self.customer_ids() if only is None else [only], called):
             try:
-                yield self._customer(customer_id, mine)
+                yield self._customer(customer_id, calls)
             except Exception as error:  # noqa: BLE001 - whatever is wrong with one is said of that one
                 yield s.Unmade("customer", customer_id, self.month, f"{type(error).__name__}: {error}")
 
     def summaries(self) -> Iterator[s.Statement]:
         """All statements without their call details: customers, then providers, by id."""
-        for customer_id in self.customer_ids():
-            yield self._customer(customer_id, {})
+        for customer_id, calls in _each(self.customer_ids(), by_day(self._stream("days"))):
+            yield self._customer(customer_id, calls)
         yield from map(self._provider, self.provider_ids())
 
-    def _customer(self, customer_id: str, details: Mapping[str, pa.Table]) -> s.Statement:
+    def _customer(self, customer_id: str, calls: Iterable[NumberCalls]) -> s.Statement:
         customer = self.customers[customer_id]
         provider = self.providers.get(customer["provider_id"])
-        numbers = tuple(self._numbers(customer_id, details))
-        self._summed[customer_id] = self._added(customer_id, numbers)
+        numbers = tuple(self._numbers(customer_id, calls))
+        days = summed(number.days for number in numbers)
+        self._sum_up(customer_id, numbers, days)
         owner = f"customer/{customer_id}"
         account = self._account(owner, s.POTS["customer"], numbers)
         party = s.Party(customer_id, customer["name"])
@@ -194,7 +195,7 @@ class Month:
             account=account,
             vat=self._vat(owner, account),
             entries=tuple(self._entries(f"customer/{customer_id}")),
-            days=summed(number.days for number in numbers),
+            days=days,
             part=s.CustomerPart(
                 None if provider is None else s.Party(provider["provider_id"], provider["name"]),
                 numbers,
@@ -202,17 +203,17 @@ class Month:
             ),
         )
 
-    def _numbers(self, customer_id: str, details: Mapping[str, pa.Table]) -> Iterator[s.NumberCharges]:
+    def _numbers(self, customer_id: str, calls: Iterable[NumberCalls]) -> Iterator[s.NumberCharges]:
         workings = {working["service_number"]: working for working in self.workings.get(customer_id, [])}
-        days = {one.service_number: one for one in self.days.of(customer_id)}
+        called = {one.service_number: one for one in calls}
         late = self.late.get(customer_id, {})
         rerated: dict[str, int] = defaultdict(int)
         for posted in self.postings.get(f"customer/{customer_id}", []):
             if posted.event_kind == "rerate" and posted.service_number is not None:
                 rerated[posted.service_number] += _sign(posted, "customer") * -posted.amount_hao
-        for service_number in sorted({*workings, *days, *late, *rerated}):
+        for service_number in sorted({*workings, *called, *late, *rerated}):
             working = workings.get(service_number)
-            mine = days.get(service_number) or NumberDays(service_number)
+            mine = called.get(service_number) or NumberCalls(service_number)
             yield s.NumberCharges(
                 service_number=service_number,
                 number_class=working["number_class"] if working else "",
@@ -231,7 +232,7 @@ class Month:
                 rerating_hao=rerated.get(service_number, 0),
                 steps=tuple(steps_of(working)) if working else (),
                 days=mine.days,
-                call_details=details.get(service_number),
+                call_details=mine.details,
                 late_calls=late.get(service_number),
             )
 
@@ -259,25 +260,25 @@ class Month:
         place = {pot: index for index, pot in enumerate(pots)}
         opening = [0] * len(pots)
         for account, hao in self.openings.get(owner, {}).items():
-            opening[place[account.split("/")[2]]] += hao
+            opening[place[_pot(account)]] += hao
         sums: dict[str, list[int]] = defaultdict(lambda: [0] * len(pots))
         counts: dict[str, int] = defaultdict(int)
         if "usage" in place:
             opening[place["usage"]] = self.carried_in.get(owner.removeprefix("customer/"), 0)
             _add_calls(sums, counts, place["usage"], numbers)
+        prefix = f"{owner}/"
         for posted in self.postings.get(owner, []):
             kind = "rerating" if posted.event_kind == "rerate" else posted.kind
             counts[kind] += 1
-            for account, sign in ((posted.debit, -1), (posted.credit, 1)):
-                if account.startswith(f"{owner}/"):
-                    sums[kind][place[account.split("/")[2]]] += sign * posted.amount_hao
-        lines = [
+            if posted.debit.startswith(prefix):
+                sums[kind][place[_pot(posted.debit)]] -= posted.amount_hao
+            if posted.credit.startswith(prefix):
+                sums[kind][place[_pot(posted.credit)]] += posted.amount_hao
+        lines = tuple(
             s.Line(kind, counts[kind] or None, tuple(sums[kind])) for kind in s.LINE_KINDS if kind in sums
-        ]
-        closing = tuple(
-            opening[index] + sum(line.amounts[index] for line in lines) for index in range(len(pots))
         )
-        return s.Account(pots, tuple(opening), tuple(lines), closing)
+        closing = tuple(map(sum, zip(opening, *sums.values(), strict=True)))
+        return s.Account(pots, tuple(opening), lines, closing)
 
     def _entries(self, owner: str) -> Iterator[s.Entry]:
         regular = {
@@ -301,7 +302,6 @@ class Month:
 
     def _vat(self, owner: str, account: s.Account) -> tuple[s.Vat, ...]:
         """By kind of charge; what was reversed has the VAT of its kind."""
-        day = self._last_day()
         gross: dict[str, int] = defaultdict(int)
         for line in account.lines:
             kind = "call" if line.kind == "late_call" else line.kind
@@ -311,8 +311,14 @@ class Month:
                 gross[posted.reversed_kind] -= (
                     _sign(posted, owner.split("/", maxsplit=1)[0]) * posted.amount_hao
                 )
-        rates = {kind: self.book.vat_percent_hundredths(kind, day) for kind in gross}
+        rates = self._vat_rates
         return tuple(s.Vat(kind, rates[kind], hao) for kind, hao in gross.items() if rates[kind] and hao)
+
+    @cached_property
+    def _vat_rates(self) -> Mapping[str, int]:
+        """Kind of charge -> hundredths of a percent on the month's last day."""
+        day = first_day(self.month) + timedelta(days=days_in(self.month) - 1)
+        return {kind: self.book.vat_percent_hundredths(kind, day) for kind in s.LINE_KINDS}
 
     def provider_statements(self, only: str | None = None) -> Iterator[s.Statement | s.Unmade]:
         """The providers' statements, by id: features, and sums of their customers and subordinates."""
@@ -326,7 +332,9 @@ class Month:
         owner = f"provider/{provider_id}"
         account = self._account(owner, s.POTS["provider"], ())
         groups = tuple(self._groups(provider_id, 0))
-        days = self.days.together(one.customer.party_id for group in groups for one in group.customers)
+        days = DaySums()
+        for group in groups:
+            days.add(self._days[group.provider.party_id].days())
         fees = tuple(
             s.FeatureFee(
                 p.posting_id,
@@ -344,7 +352,7 @@ class Month:
             account=account,
             vat=self._vat(owner, account),
             entries=tuple(self._entries(owner)),
-            days=days,
+            days=days.days(),
             part=s.ProviderPart(fees, tuple(self.fines[provider_id]), groups),
         )
 
@@ -365,10 +373,29 @@ class Month:
             yield from self._groups(below, depth + 1)
 
     def _sums(self, customer_id: str) -> s.CustomerCharges | None:
-        """What a customer was charged; made once, for it stands on the statement of each provider above it."""
-        if customer_id not in self._summed:
-            self._summed[customer_id] = self._added(customer_id, tuple(self._numbers(customer_id, {})))
+        """What a customer was charged; it stands on the statement of each provider above it."""
+        if customer_id not in self._summed and customer_id not in self._failed:
+            self._sum_up_all()
+        if customer_id in self._failed:
+            raise self._failed[customer_id]
         return self._summed[customer_id]
+
+    def _sum_up_all(self) -> None:
+        """Sums up the customers whose statements were not asked for, or could not be made."""
+        for customer_id, calls in _each(sorted(self.customers), by_day(self._stream("days"))):
+            if customer_id not in self._summed:
+                try:
+                    numbers = tuple(self._numbers(customer_id, calls))
+                    self._sum_up(customer_id, numbers, summed(number.days for number in numbers))
+                except Exception as error:  # noqa: BLE001 - its providers' statements cannot be made
+                    self._failed[customer_id] = error
+
+    def _sum_up(
+        self, customer_id: str, numbers: tuple[s.NumberCharges, ...], days: tuple[s.Day, ...]
+    ) -> None:
+        if customer_id not in self._summed:
+            self._summed[customer_id] = self._added(customer_id, numbers)
+            self._days[self.customers[customer_id]["provider_id"]].add(days)
 
     def _added(self, customer_id: str, numbers: tuple[s.NumberCharges, ...]) -> s.CustomerCharges | None:
         if not numbers:
@@ -398,8 +425,14 @@ class Month:
             chain_head=self.chain_head,
         )
 
-    def _last_day(self) -> date:
-        return first_day(self.month) + timedelta(days=days_in(self.month) - 1)
+
+def _each(customer_ids: Iterable[str], called: Iterator[Called]) -> Iterator[tuple[str, list[NumberCalls]]]:
+    """Each of the customers, who come sorted, with its calls, which come sorted too."""
+    ahead = next(called, None)
+    for customer_id in customer_ids:
+        while ahead is not None and ahead[0] < customer_id:
+            ahead = next(called, None)
+        yield customer_id, ahead[1] if ahead is not None and ahead[0] == customer_id else []
 
 
 def _head_after(chain: Chain, seq: int) -> str:
@@ -415,8 +448,13 @@ def _grouped(pairs: Iterable[tuple[str, str]]) -> Mapping[str, list[str]]:
 
 
 def _owner(account: str) -> str | None:
-    kind, owner, *_ = account.split("/")
+    kind, owner, *_ = account.split("/", 2)
     return f"{kind}/{owner}" if kind in {"customer", "provider"} else None
+
+
+def _pot(account: str) -> str:
+    """Of what a customer or provider has: `cash` of `customer/C1/cash`."""
+    return account.split("/", 3)[2]
 
 
 def _sign(posted: Posted, kind: str) -> int:

@@ -15,7 +15,7 @@ import pyarrow as pa
 from rating.calendar import SHANGHAI_OFFSET_US, instant_text
 from rating.columns import to_list
 from rating.money import yuan_text
-from reports.statement import Account, CustomerCharges, Line, NumberCharges, Statement, Vat
+from reports.statement import Account, CustomerCharges, Day, Line, NumberCharges, Statement, Vat
 
 _SUMS: dict[type, tuple[str, ...]] = {
     NumberCharges: ("late_hao", "adjustment_hao", "total_hao"),
@@ -67,7 +67,7 @@ def _plain(value: Any) -> Any:
     """JSON's spelling. A field `x_hao` is the amount `x`; rates are (day, yuan a minute)."""
     if value is None or isinstance(value, str | int):
         return value
-    if isinstance(value, tuple):
+    if type(value) is tuple:  # but not a Day, which has names
         return [_plain(one) for one in value]
     if isinstance(value, datetime):
         return instant_text(value)
@@ -79,9 +79,10 @@ def _plain(value: Any) -> Any:
 
 
 @cache
-def _names(kind: type) -> tuple[tuple[str, str], ...]:
+def _names(kind: type[Any]) -> tuple[tuple[str, str], ...]:
     """What a value of one of the statement's types knows, and what JSON calls it."""
-    names = [field.name for field in fields(kind)] + list(_SUMS.get(kind, ()))
+    own = Day._fields if kind is Day else [field.name for field in fields(kind)]
+    names = [*own, *_SUMS.get(kind, ())]
     return tuple((name, name.removesuffix("_hao")) for name in names)
 
 

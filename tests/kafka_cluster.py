@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import multiprocessing
 import os
@@ -145,6 +146,7 @@ def run_fentan(arguments: list[str], log: str) -> None:
     output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(output, 1)
     os.dup2(output, 2)
+    faulthandler.register(signal.SIGUSR1)
     sys.modules["fentan"].main(arguments)
 
 
@@ -191,6 +193,8 @@ class Worker:
         try:
             return eventually(alive_and_holds, what)
         except AssertionError as late:
+            self.signal(signal.SIGUSR1)  # each thread says where it is
+            self.process.join(1)
             late.add_note(self.said)  # what it did instead
             raise
 

@@ -24,7 +24,5 @@ SELECT
 FROM calls AS c
 LEFT JOIN areas AS a ON a.code = c.caller_area
 LEFT JOIN adjustments AS j ON j.command_id = 'adjust/' || c.call_id
-WHERE
-    c.month < $month AND c.billed_month = $month
-    AND ($customer IS NULL OR c.customer_id = $customer)
+WHERE c.month < $month AND c.billed_month = $month
 ORDER BY c.customer_id, c.service_number, c.start_at, c.seq
