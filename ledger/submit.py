@@ -17,7 +17,7 @@ from ledger.rows import EventRows, canonical
 from rating import business, rerating
 from rating.accounts import Command
 from rating.calendar import instant_text
-from rating.commands import Unreadable, read_command, read_object
+from rating.commands import OF_ALL, Unreadable, read_command, read_object
 from rating.reasons import Reason
 from rating.state import State
 
@@ -131,9 +131,7 @@ def _read(raw: bytes) -> _Read | Unreadable:
 
 
 def _payload(value: Mapping[str, Any]) -> str:
-    return canonical(
-        {name: given for name, given in value.items() if name not in {"command_id", "kind", "at"}}
-    )
+    return canonical({name: given for name, given in value.items() if name not in OF_ALL})
 
 
 def _named_postings(state: State, commands: Sequence[_Read]) -> set[str]:
@@ -186,6 +184,13 @@ def _decide_line(
     return Answer(seq, given_id and str(given_id), given_kind and str(given_kind), outcome, reason, detail)
 
 
+def _warned(detail: str | None, command: Command) -> str:
+    given = ", ".join(repr(name if len(name) <= 40 else name[:39] + "…") for name in command.slips)
+    left_out = ", ".join(name for name, value in command.fields.items() if value is None)
+    slip = f"{command.kind} does not know {given}, which changed nothing; it may have {left_out}."
+    return f"{detail} {slip}" if detail else slip
+
+
 def _compared(one: _Read, earlier: _Before) -> tuple[Reason, str]:
     """The same id again: the same content is a repeat, other content a conflict; the first stands (R-INV-6)."""
     command = one.command
@@ -214,18 +219,21 @@ def _decide_command(
         if event.command_id != command.command_id or event.kind != command.kind:
             rows.add(event, state.calls_seq, received_at)
             continue
-        raw = None if event.outcome == "accepted" else line.raw
+        accepted = event.outcome == "accepted"
+        answered = (
+            event._replace(detail=_warned(event.detail, command)) if accepted and command.slips else event
+        )
         rows.add(
-            event,
+            answered,
             state.calls_seq,
             received_at,
             payload=one.payload,
-            raw=raw,
+            raw=None if accepted else line.raw,
             source=source,
             source_pos=line.pos,
         )
-        answer = Answer(seq, command.command_id, command.kind, event.outcome, event.reason, event.detail)
-        if event.outcome == "accepted":
+        answer = Answer(seq, command.command_id, command.kind, event.outcome, event.reason, answered.detail)
+        if accepted:
             before[command.command_id] = _Before(seq, command.kind, command.at, one.payload)
     if answer is None:
         raise AssertionError(f"{command.command_id} was decided without an answer")

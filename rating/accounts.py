@@ -109,12 +109,16 @@ class Change(NamedTuple):
 
 
 class Command(NamedTuple):
-    """A business command whose fields were checked for presence and type: `fields` holds parsed values."""
+    """A business command whose fields were checked for presence and type: `fields` holds parsed values.
+
+    `slips` names what was given and its kind does not have, where a field that it may have is not given.
+    """
 
     command_id: str
     kind: str
     at: datetime
     fields: Mapping[str, Any]
+    slips: tuple[str, ...] = ()
 
 
 class Event(NamedTuple):

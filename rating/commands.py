@@ -6,7 +6,7 @@ What cannot be read is rejected here; every other no is a rule's and is said by 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -22,6 +22,8 @@ MAX_ID = 64
 MAX_DEPTH_BYTES = 1 << 20
 YEARS = range(2000, 2200)
 """What an instant, a day or a month of a command may lie in: terms counted from it stay within the calendar."""
+OF_ALL = frozenset({"command_id", "at", "kind"})
+"""The fields that each command has."""
 
 
 class Unreadable(Exception):
@@ -151,9 +153,9 @@ def read_command(value: Mapping[str, Any], fields_of: Callable[[str], Mapping[st
     except ValueError as error:
         raise Unreadable(Reason.UNREADABLE, f"at: {error}.", value) from None
     parsed: dict[str, Any] = {}
-    name = ""
+    fields, name = fields_of(kind) or {}, ""
     try:
-        for name, field in (fields_of(kind) or {}).items():
+        for name, field in fields.items():
             given = value.get(name)
             if given is not None:
                 parsed[name] = field.read(given)
@@ -163,7 +165,14 @@ def read_command(value: Mapping[str, Any], fields_of: Callable[[str], Mapping[st
                 parsed[name] = None
     except ValueError as error:
         raise Unreadable(Reason.UNREADABLE, f"{name}: {error}.", value) from None
-    return Command(command_id, kind, instant, parsed)
+    unknown = value.keys() - fields.keys() - OF_ALL
+    return Command(command_id, kind, instant, parsed, _slips(unknown, parsed, value) if unknown else ())
+
+
+def _slips(unknown: Iterable[str], parsed: Mapping[str, Any], value: Mapping[str, Any]) -> tuple[str, ...]:
+    """Unknown fields, if one of them may stand for a field that was left out."""
+    left_out = any(one is None for one in parsed.values())
+    return tuple(sorted(name for name in unknown if value[name] is not None)) if left_out else ()
 
 
 def _needed(value: Mapping[str, Any], name: str) -> object:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import Any
 
 from rating.calendar import days_in, first_day
@@ -150,11 +151,12 @@ def _add_card(book: Book, number: NumberCharges, month: str, language: str) -> N
 def _rates(number: NumberCharges, language: str) -> list[str]:
     said = words(language)
     unit = said["per_min"]
-    if len(number.rates) == 1:
-        return [f"{text.rate(number.rates[0][1])} {unit}"]
+    changes = [next(same) for _, same in groupby(number.rates, lambda rate: rate[1])]
+    if len(changes) == 1:
+        return [f"{text.rate(changes[0][1])} {unit}"]
     return [
         f"{said['from_day'].format(day=text.month_and_day(day))} {text.rate(hao)} {unit}"
-        for day, hao in number.rates
+        for day, hao in changes
     ]
 
 

@@ -100,6 +100,25 @@ def test_each_line_is_one_row_with_its_outcome(world: World) -> None:
     assert [answer.reason for answer in later] == ["DUPLICATE", "DUPLICATE", "CONFLICTING_DUPLICATE"]
 
 
+def test_a_slip_of_the_pen_is_answered_with_a_warning(world: World) -> None:
+    """R-MIN-5: a field that its kind does not have, where one that it may have was left out."""
+    slip = a_line("set_minimum", "m1", service_number=NUMBER, minimum="60.00", month="2026-10")
+    right = a_line(
+        "set_minimum", "m2", service_number=NUMBER, minimum="70.00", from_month="2026-10", memo="desk"
+    )
+    nothing = a_line("set_minimum", "m3", service_number=NUMBER, minimum="80.00", month=None)
+    answers = send(world.home, slip, right, nothing)
+    assert [(answer.outcome, answer.detail) for answer in answers] == [
+        (
+            "accepted",
+            "set_minimum does not know 'month', which changed nothing; it may have from_month.",
+        ),
+        ("accepted", None),
+        ("accepted", None),
+    ]
+    assert rows(world.home.events, answers[0].seq)[0]["detail"] == answers[0].detail
+
+
 def test_an_id_is_repeated_by_that_very_id_alone(world: World) -> None:
     """R-INV-6: the order of fields and spaces around them are no content."""
     assert send(world.home, a_payment("p1"))[0].outcome == "accepted"

@@ -11,6 +11,7 @@ import sys
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -123,6 +124,20 @@ def test_long_details_repeat_their_heading_and_number_their_pages() -> None:
         texts
     )
     assert sum(len(re.findall(r"\b\d\d:\d\d:\d\d\b", page)) for page in details) == 500
+
+
+def test_a_rate_is_told_once_until_it_changes() -> None:
+    """R-CALL-8: a contract that begins within the month at the rate of the days before is no change."""
+    first, second, third = (date(2026, 11, day) for day in (1, 2, 20))
+    number = a_number(calls=3)
+
+    def heading(*rates: tuple[date, int]) -> str:
+        texts = text_of(statement_pdf(a_customer([replace(number, rates=rates)]), "en"))
+        return next(line for line in "\n".join(texts).splitlines() if "yuan/min" in line)
+
+    assert "  ·  0.30 yuan/min  ·  " in heading((first, 3000), (second, 3000))
+    changed = "from 11-01 0.30 yuan/min  ·  from 11-20 0.15 yuan/min"
+    assert changed in heading((first, 3000), (second, 3000), (third, 1500))
 
 
 def test_english_is_the_same_statement() -> None:
