@@ -96,6 +96,12 @@ def topics_status(session: Session, cluster: Cluster, form: str) -> None:
     help="Seconds until a worker that is silent is replaced.",
 )
 @click.option(
+    "--ready-within",
+    type=click.IntRange(1, 3600),
+    default=150,
+    help="Seconds that the group may take to give it its part.",
+)
+@click.option(
     "--accept-gap", multiple=True, help="Goes on behind missing records; the message about them says how."
 )
 @click.option(
@@ -104,7 +110,7 @@ def topics_status(session: Session, cluster: Cluster, form: str) -> None:
 @session_of
 def worker(
     session: Session, cluster: Cluster, web: str, batch: int, wait_ms: int, session_timeout: int,
-    accept_gap: tuple[str, ...], log_level: str,
+    ready_within: int, accept_gap: tuple[str, ...], log_level: str,
 ) -> None:  # fmt: skip
     """Takes calls and commands from Kafka into the ledger, and sends alerts.
 
@@ -119,7 +125,12 @@ def worker(
     from streams.worker import Settings, run
 
     flush = Flush(max_records=batch, max_wait_s=wait_ms / 1000)
-    run(cluster, session.home, session.clock, Settings(flush, pages, accept_gap, session_timeout))
+    run(
+        cluster,
+        session.home,
+        session.clock,
+        Settings(flush, pages, accept_gap, session_timeout, ready_within),
+    )
 
 
 @click.command()

@@ -38,6 +38,7 @@ from streams.web import add_pages
 _LEAVE_S = 30
 """How long a worker may take to leave; then the process ends all the same."""
 _SAME_TOPICS_EVERY_S = 5
+_SAY_EVERY_S = 30
 _log = logging.getLogger("fentan.worker")
 
 
@@ -49,6 +50,8 @@ class Settings:
     web: tuple[str, int] | None
     accepted_gaps: tuple[str, ...] = ()
     session_timeout_s: int = 10
+    ready_within_s: int = 150
+    """how long the group may take to give a worker its part; a member may be silent, or the broker gone, for less"""
 
 
 class Threads(Service):
@@ -127,11 +130,12 @@ class _Worker:
         app = make_app(parts, self._ledger.folder / "cache" / "faust", self._settings.web, [threads])
         add_pages(app, self._metrics, self.trouble)
         starting = asyncio.ensure_future(self._start(app))
-        watching = asyncio.ensure_future(self._watch(app))
+        watching = [asyncio.ensure_future(one) for one in (self._watch(app), self._watch_start(app))]
         _log.info("started", extra={"kafka": self._cluster.address, "ledger": str(self._ledger.folder)})
         await self._ending.wait()
         _log.info("leaving", extra={"reason": str(self._reason) if self._reason else "told to stop"})
-        watching.cancel()
+        for one in watching:
+            one.cancel()
         leaving = threading.Timer(_LEAVE_S, self._leave_at_once)
         leaving.daemon = True
         leaving.start()
@@ -197,6 +201,22 @@ class _Worker:
         )
         print(sentence, file=sys.stderr, flush=True)
         os._exit(4)
+
+    async def _watch_start(self, app: App) -> None:
+        """A worker that is not ready says what it waits for, and ends when it has waited for too long."""
+        for waited_s in range(1, self._settings.ready_within_s + 1):
+            await asyncio.sleep(1)
+            trouble = self.trouble(app)
+            if trouble is None:
+                return
+            if waited_s % _SAY_EVERY_S == 0:
+                _log.warning("not ready after %d s: %s", waited_s, trouble)
+        self._fail(
+            BrokerFault(
+                f"Not ready within {self._settings.ready_within_s} s: {trouble} Look at the broker, and whether others "
+                "are in our groups that should not be; a worker that is started then goes on where the ledger is."
+            )
+        )
 
     async def _watch(self, app: App) -> None:
         """Ends the worker when Faust has crashed, or when a topic was made anew under our hands (F-17)."""

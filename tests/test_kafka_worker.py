@@ -13,10 +13,19 @@ from ledger.home import Home
 from ledger.verify import verify
 from rating import price_book
 from rating.calendar import instant_text
-from streams.cluster import Cluster
+from streams.cluster import CALLS_GROUP, COMMANDS_GROUP, Cluster
 from streams.messages import ARROW, AVRO
-from streams.topics import ALERTS, ANSWERS, REJECTS
-from tests.kafka_cluster import a_worker, calls_in, make_topics, read_all, send_calls, send_commands
+from streams.topics import ALERTS, ANSWERS, CDRS, REJECTS
+from tests.kafka_cluster import (
+    Worker,
+    a_worker,
+    calls_in,
+    eventually,
+    make_topics,
+    read_all,
+    send_calls,
+    send_commands,
+)
 from tests.ledgers import ARRIVED, OPENED, a_call, a_home, commands
 from tests.messages_made import arrow, avro
 
@@ -129,8 +138,30 @@ def test_sigterm_drains_and_the_pages_tell_how_it_is(cluster: Cluster, home: Pat
 
 
 def test_a_worker_that_cannot_begin_says_why(cluster: Cluster, home: Path) -> None:
-    from tests.kafka_cluster import Worker
-
     worker = Worker(cluster, home)
     assert worker.wait() == 4
     assert "run `fentan topics create` first" in " ".join(worker.said.split())
+
+
+@pytest.mark.parametrize(("group", "part"), [(CALLS_GROUP, "cdrs"), (COMMANDS_GROUP, "commands")])
+def test_a_worker_that_gets_no_part_says_so_and_ends(
+    cluster: Cluster, home: Path, group: str, part: str
+) -> None:
+    """It never hangs in silence: somebody else is in our group and shares out the partitions in another way."""
+    make_topics(cluster)
+    foreign = cluster.consumer(
+        group_id=cluster.name(group), partition_assignment_strategy="cooperative-sticky"
+    )
+    foreign.subscribe([cluster.name(CDRS)])
+    try:
+        eventually(
+            lambda: foreign.poll(0.1) is None and foreign.assignment(), "the other one has all partitions"
+        )
+        worker = Worker(cluster, home, "--ready-within", "5")
+        eventually(
+            lambda: foreign.poll(0.1) is None and not worker.process.is_alive(), "the worker has ended"
+        )
+    finally:
+        foreign.close()
+    assert worker.wait() == 4
+    assert f"not given us our part of {part} yet" in " ".join(worker.said.split())
