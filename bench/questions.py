@@ -29,7 +29,7 @@ from ledger import billed
 from ledger.home import Home
 from ledger.query import connect, run_select
 from rating.calendar import end_of_month, instant_text
-from reports.ask import views
+from reports.ask import views_for_others
 from reports.questions import Question, bound, standard_questions
 
 NOW = end_of_month(MONTHS[-1])
@@ -53,7 +53,7 @@ def main() -> None:
 def measure(home: Path, rounds: int) -> None:
     """Prints a line a question."""
     events, calls = Home.open_logs(home)
-    ours = views(events, calls, NOW, for_others=True)
+    ours = views_for_others(events, calls, NOW)
     hand = by_hand(home)
     print(f"{calls.next_seq:,} calls, load {os.getloadavg()[0]:.1f}; medians of {rounds}")
     print(f"{'':28}{'fentan sql':>22}{'by hand':>22}{'ratio':>8}{'of CPU':>8}{'reach':>7}")

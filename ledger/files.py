@@ -322,19 +322,19 @@ def _sorted_by_duckdb(
 
 
 @contextmanager
+def spill_folder(folder: Path) -> Iterator[str]:
+    """Where DuckDB puts what its memory cannot hold: beside the table, made when it is needed, gone at the end."""
+    place = folder.parent / f".spill-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    try:
+        yield str(place)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+@contextmanager
 def spilling(folder: Path, memory: str = "512MB") -> Iterator[duckdb.DuckDBPyConnection]:
     """A DuckDB connection with bounded memory that sorts through a folder beside the table."""
-    place = folder.parent / f".spill-{os.getpid()}-{uuid.uuid4().hex[:8]}"
-    con = duckdb.connect(
-        config={
-            "temp_directory": str(place),
-            "memory_limit": memory,
-            "TimeZone": "UTC",
-            "autoinstall_known_extensions": "false",
-        }
-    )
-    try:
-        yield con
-    finally:
-        con.close()
-        shutil.rmtree(place, ignore_errors=True)
+    with spill_folder(folder) as place:
+        settings = {"temp_directory": place, "memory_limit": memory, "TimeZone": "UTC"}
+        with duckdb.connect(config={**settings, "autoinstall_known_extensions": "false"}) as con:
+            yield con

@@ -6,9 +6,6 @@ for a sentence about one. Memory is bounded: DuckDB spills beside the tables. No
 
 from __future__ import annotations
 
-import os
-import shutil
-import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -22,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from ledger.faults import LedgerFault
+from ledger.files import spill_folder
 from ledger.log import Log
 from ledger.proof import verify_chain
 from ledger.query import connect
@@ -148,27 +146,26 @@ def _checked(con: duckdb.DuckDBPyConnection, check: _Check) -> list[Finding]:
 @contextmanager
 def _reading(events: Log, calls: Log) -> Iterator[duckdb.DuckDBPyConnection]:
     """The views over both snapshots with what the checks build on, in bounded memory."""
-    place = events.folder.parent / f".spill-{os.getpid()}-{uuid.uuid4().hex[:8]}"
-    try:
-        with connect(
+    with (
+        spill_folder(events.folder) as place,
+        connect(
             calls.files(),
             events.files(),
             now=_NEVER,
             calls_seq=calls.next_seq,
             events_seq=events.next_seq,
             memory_limit="768MB",
-            temp_directory=str(place),
-        ) as con:
-            con.execute(
-                f"CREATE MACRO calls_size() AS {calls.next_seq}; CREATE MACRO events_size() AS {events.next_seq};"
-                f"CREATE MACRO window_months() AS {_window_months(con)}"
-            )
-            con.execute((_CHECKS / "gathered.sql").read_text(encoding="utf-8"))
-            marks = pa.table({"mark": pa.array(_marks_seen_twice(con, calls.next_seq), pa.uint64())})
-            con.register("suspects", marks)
-            yield con
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
+            temp_directory=place,
+        ) as con,
+    ):
+        con.execute(
+            f"CREATE MACRO calls_size() AS {calls.next_seq}; CREATE MACRO events_size() AS {events.next_seq};"
+            f"CREATE MACRO window_months() AS {_window_months(con)}"
+        )
+        con.execute((_CHECKS / "gathered.sql").read_text(encoding="utf-8"))
+        marks = pa.table({"mark": pa.array(_marks_seen_twice(con, calls.next_seq), pa.uint64())})
+        con.register("suspects", marks)
+        yield con
 
 
 def _window_months(con: duckdb.DuckDBPyConnection) -> int:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import duckdb
 import pyarrow as pa
 
 from ledger.faults import LedgerFault
+from ledger.files import spill_folder
 from ledger.home import Home
 from ledger.log import Log
 from ledger.query import QueryRefused, connect, run_select
@@ -35,15 +36,8 @@ def ask(
 ) -> pa.Table:
     """The answer to somebody's SELECT, read-only to the bone; `as_of` is a version of `calls` or a time."""
     events, calls = snapshot(folder, _version_or_time(as_of))
-    con = views(
-        events,
-        calls,
-        now,
-        for_others=True,
-        mask=mask,
-        memory_limit=memory_limit,
-        described=bool(_SHOWS_COMMENTS.search(text)),
-    )
+    comments = bool(_SHOWS_COMMENTS.search(text))
+    con = views_for_others(events, calls, now, mask=mask, memory_limit=memory_limit, described=comments)
     try:
         return run_select(con, text, params or None, timeout_s=timeout_s)
     finally:
@@ -58,17 +52,35 @@ def ask_own(folder: Path, text: str, now: datetime, as_of: datetime | None = Non
         return con.sql(text).to_arrow_table()
 
 
-def views(
+@contextmanager
+def views(events: Log | Version, calls: Log | Version, now: datetime) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The public views over one snapshot of both tables, for ourselves; what memory cannot hold goes to the disk."""
+    with (
+        spill_folder(events.folder) as place,
+        connect(
+            calls.files(),
+            events.files(),
+            now=now,
+            calls_seq=calls.next_seq,
+            events_seq=events.next_seq,
+            spans=calls.spans(),
+            temp_directory=place,
+            described=False,
+        ) as con,
+    ):
+        yield con
+
+
+def views_for_others(
     events: Log | Version,
     calls: Log | Version,
     now: datetime,
     *,
-    for_others: bool = False,
     mask: bool = False,
     memory_limit: str = "2GB",
-    described: bool = False,
+    described: bool = True,
 ) -> duckdb.DuckDBPyConnection:
-    """The public views over one snapshot of both tables; with `mask` without phone numbers (F-27).
+    """The same locked down, for SELECTs that somebody else wrote; with `mask` without phone numbers (F-27).
 
     With `described` views and columns have their comments.
     """
@@ -78,7 +90,7 @@ def views(
         now=now,
         calls_seq=calls.next_seq,
         events_seq=events.next_seq,
-        read_only_for_others=for_others,
+        read_only_for_others=True,
         mask=mask,
         memory_limit=memory_limit,
         spans=calls.spans(),

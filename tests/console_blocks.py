@@ -34,7 +34,7 @@ import fentan
 from ledger.query import QueryFailed, QueryRefused, run_select
 from ledger.tables import write_table
 from rating.calendar import parse_instant
-from reports.ask import snapshot, views
+from reports.ask import snapshot, views_for_others
 
 ROOT = Path(__file__).resolve().parent.parent
 TOWN_NOW = "2026-11-15T09:00:00+08:00"
@@ -138,7 +138,7 @@ class Shell:
         """The town's answer, as `fentan sql` prints it; all questions go to one connection, which is quick."""
         if self._town is None:
             events, calls = snapshot(self.folder / "fentan-demo" / "home", None)
-            self._town = views(events, calls, parse_instant(TOWN_NOW), for_others=True, described=True)
+            self._town = views_for_others(events, calls, parse_instant(TOWN_NOW))
         printed = io.StringIO()
         write_table(run_select(self._town, question), "table", Console(file=printed))
         return printed.getvalue()

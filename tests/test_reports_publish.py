@@ -19,7 +19,7 @@ from ledger.home import Home
 from ledger.masking import MACROS
 from ledger.query import VIEWS, QueryRefused
 from rating.masking import masked_number
-from reports.ask import views
+from reports.ask import views_for_others
 from reports.publish import STORED, publish
 from tests.billed import billed_ledger, play
 from tests.scenario import World
@@ -41,7 +41,7 @@ def home(world: World) -> Path:
 
 @pytest.fixture(scope="module")
 def ours(home: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    with views(*Home.open_logs(home), NOW, described=True) as con:
+    with views_for_others(*Home.open_logs(home), NOW) as con:
         yield con
 
 
@@ -179,7 +179,7 @@ def test_a_masked_file_has_no_callers_number_and_needs_no_ledger(home: Path, tmp
 def test_a_masked_question_cannot_reach_a_number(home: Path) -> None:
     """F-27: not through a view, the stored rows, nor a file of the ledger."""
     events, calls = Home.open_logs(home)
-    with views(events, calls, NOW, for_others=True, mask=True) as con:
+    with views_for_others(events, calls, NOW, mask=True) as con:
         for view in (*VIEWS, "calls_rows", "events_rows", "rejects", "duplicates"):
             said = str(run_select(con, f"SELECT * FROM {view}").to_pylist())
             assert "21234567" not in said, view
@@ -188,7 +188,7 @@ def test_a_masked_question_cannot_reach_a_number(home: Path) -> None:
         for file in calls.files():
             with pytest.raises(QueryRefused, match="is no view"):
                 run_select(con, f"SELECT caller_number FROM '{file}'")
-    with views(events, calls, NOW, for_others=True) as con:
+    with views_for_others(events, calls, NOW) as con:
         assert run_select(con, total).to_pylist() == masked
 
 

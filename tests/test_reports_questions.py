@@ -17,7 +17,7 @@ from ledger.faults import BadRequest
 from ledger.guard import run_select
 from ledger.home import Home
 from rating.areas import areas
-from reports.ask import views
+from reports.ask import views_for_others
 from reports.questions import Question, bound, question_in, standard_questions
 from tests.billed import billed_ledger
 from tests.ledgers import a_home
@@ -39,7 +39,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def con(home: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """As `fentan sql` asks: locked down."""
-    with views(*Home.open_logs(home), NOW, for_others=True) as con:
+    with views_for_others(*Home.open_logs(home), NOW) as con:
         yield con
 
 
@@ -97,7 +97,7 @@ def test_minimum_top_ups_are_what_was_posted(con: duckdb.DuckDBPyConnection) -> 
 def test_unused_credit_is_the_customers_credit(tmp_path: Path) -> None:
     """R-PLAN-1: with the day it ends."""
     a_home(tmp_path)
-    with views(*Home.open_logs(tmp_path), NOW, for_others=True) as con:
+    with views_for_others(*Home.open_logs(tmp_path), NOW) as con:
         (row,) = ask(con, "unused_credit")
     told = (row["customer_id"], str(row["ends_on"]), row["days_left"], row["unused_yuan"])
     assert told == ("C1", "2027-07-31", 267, Decimal(600))
@@ -189,7 +189,7 @@ def test_a_days_charges_say_which_are_disputed(tmp_path: Path) -> None:
     """R-FEAT-1 R-FEAT-2."""
     (scenario,) = [one for one in read_all() if "a charge is disputed and upheld" in one.title]
     play(scenario, tmp_path / "ledger")
-    with views(*Home.open_logs(tmp_path / "ledger"), NOW, for_others=True) as con:
+    with views_for_others(*Home.open_logs(tmp_path / "ledger"), NOW) as con:
         rows = ask(con, "feature_charges", "day=2026-08-10")
         found = [(row["provider_id"], row["feature"], str(row["yuan"]), row["dispute"]) for row in rows]
         assert sorted(found) == [
