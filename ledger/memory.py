@@ -32,7 +32,7 @@ def uncollected() -> Iterator[None]:
 
 
 def work_for_long() -> None:
-    """For a process that makes objects by ten thousands and frees them soon, and goes on for months.
+    """For a process that makes objects by ten thousands and frees them soon: a worker for months, statements all night.
 
     Looking through them finds nothing, so it is done seldom. glibc is to have two arenas instead of eight a core, and
     to give back what is free: without that two million calls in small batches left 80 MB behind. Other C libraries

@@ -9,6 +9,7 @@ from itertools import chain
 from pathlib import Path
 
 from ledger.home import Home
+from ledger.memory import work_for_long
 from rating.accounts import Refused
 from rating.calendar import end_of_month
 from rating.reasons import Reason
@@ -47,6 +48,7 @@ def issue(
     Refused if the month is not closed or there is no such party. A statement that cannot be issued is named
     and does not stop the others.
     """
+    work_for_long()
     events, calls = Home.open_logs(home)
     done = IssuedMonth(out / month)
     with views(events, calls, end_of_month(month)) as con:
