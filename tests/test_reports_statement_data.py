@@ -143,3 +143,17 @@ def test_no_line_is_ever_on_anothers_statement(tmp_path_factory: pytest.TempPath
             of_tree = {group.provider.party_id for group in one.part.groups}
             assert of_tree == ({"P1", "P10"} if who == "P1" else {"P10"})
     assert sorted(told) == sorted(owner)
+
+
+def test_what_memory_cannot_hold_is_sorted_on_the_disk(tmp_path: Path) -> None:
+    """R-ARR-4: a month of ten million calls has its statements too; what was spilled is gone afterwards."""
+    home = billed_ledger(tmp_path / "home").home.folder
+    before = sorted(home.rglob("*"))
+    with views(*Home.open_logs(home), datetime(2026, 12, 2, tzinfo=UTC)) as con:
+        con.execute("SET memory_limit = '40MB'")
+        numbers = "SELECT range, md5(CAST(range AS VARCHAR)) AS digest FROM range(1_000_000)"
+        rows = con.sql(f"{numbers} ORDER BY digest").to_arrow_reader(1_000)
+        first = next(iter(rows)).column("digest").to_pylist()
+        assert first == sorted(first)
+        assert list((home / "ledger").glob(".spill-*/*"))
+    assert sorted(home.rglob("*")) == before
