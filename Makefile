@@ -65,6 +65,7 @@ chaos-kafka: $(READY) ## Kills workers and the broker at random: make chaos-kafk
 bench-kafka: $(READY) ## Measures the Kafka side: docs/benchmarks.md
 	$(BIN)/python -m bench.kafka $(ARGS)
 	$(BIN)/python -m bench.kafka_day
+	$(BIN)/python -m bench.kafka_watcher
 
 kafka: $(READY) ## Starts a Kafka of one node on port 9092; needs Java and Maven. Another port: make kafka ARGS=9095
 	@$(BIN)/python -m broker start $(ARGS)
