@@ -21,6 +21,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from deltalake.transaction import AddAction
 
+from ledger.faults import LedgerFault
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
@@ -323,10 +325,19 @@ def _sorted_by_duckdb(
 
 @contextmanager
 def spill_folder(folder: Path) -> Iterator[str]:
-    """Where DuckDB puts what its memory cannot hold: beside the table, made when it is needed, gone at the end."""
+    """Where DuckDB puts what its memory cannot hold: beside the table, made when it is needed, gone at the end.
+
+    LedgerFault if there is no room for it (F-18).
+    """
     place = folder.parent / f".spill-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     try:
         yield str(place)
+    except duckdb.OutOfMemoryException as error:
+        why = str(error).splitlines()[0].rstrip(".")
+        raise LedgerFault(
+            f"The disk with {folder.parent} has no room for what memory cannot hold ({why}): free some space and run the "
+            "same command again; nothing was lost."
+        ) from error
     finally:
         shutil.rmtree(place, ignore_errors=True)
 

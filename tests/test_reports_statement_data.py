@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ledger.faults import LedgerFault
 from ledger.home import Home
 from rating import price_book
 from rating.calendar import end_of_month
@@ -157,3 +158,17 @@ def test_what_memory_cannot_hold_is_sorted_on_the_disk(tmp_path: Path) -> None:
         assert first == sorted(first)
         assert list((home / "ledger").glob(".spill-*/*"))
     assert sorted(home.rglob("*")) == before
+
+
+def test_a_disk_without_room_for_a_sort_is_said(tmp_path: Path) -> None:
+    """F-18"""
+    home = billed_ledger(tmp_path / "home").home.folder
+    with (
+        pytest.raises(LedgerFault, match=r"has no room for what memory cannot hold .*: free some space"),
+        views(*Home.open_logs(home), datetime(2026, 12, 2, tzinfo=UTC)) as con,
+    ):
+        con.execute("SET memory_limit = '40MB'; SET max_temp_directory_size = '1MB'")
+        con.sql(
+            "SELECT md5(CAST(range AS VARCHAR)) AS digest FROM range(1_000_000) ORDER BY digest"
+        ).fetchall()
+    assert not list((home / "ledger").glob(".spill-*"))
