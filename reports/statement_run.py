@@ -7,12 +7,15 @@ the others.
 from __future__ import annotations
 
 import io
+import os
 import pickle
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
 from pathlib import Path
 
 import pyarrow as pa
@@ -87,7 +90,7 @@ def _calls_of(statement: Statement) -> int:
 
 def _in_processes(batches: Iterator[list[Statement | Unmade]], work: _Work, workers: int) -> Iterator[Issued]:
     waiting: deque[Future[list[Issued]]] = deque()
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(workers, get_context("spawn"), _end_with_parent) as pool:
         try:
             for batch in batches:
                 waiting.append(pool.submit(_unpacked_batch, _packed(batch), work))
@@ -97,6 +100,18 @@ def _in_processes(batches: Iterator[list[Statement | Unmade]], work: _Work, work
                 yield from waiting.popleft().result()
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """A process whose parent was killed would wait for work for ever: the pipe that it reads is its sibling's, too."""
+    parent = parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_after, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_after(sentinel: int) -> None:
+    wait([sentinel])
+    os._exit(1)
 
 
 def _packed(batch: list[Statement | Unmade]) -> bytes:

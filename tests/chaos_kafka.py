@@ -37,8 +37,9 @@ from streams.batches import Batch, Span, commit
 from streams.cluster import CALLS_GROUP, BrokerFault, Cluster, Topic
 from streams.messages import MessageDecoder
 from streams.topics import ALERTS, ANSWERS, CDRS, COMMANDS, TOPICS, create
-from tests.kafka_cluster import Got, Worker, eventually, read_all
+from tests.kafka_cluster import Got, Worker, read_all
 from tests.ledgers import ARRIVED, OPENED, a_call, life
+from tests.patience import eventually
 
 NOW = instant_text(ARRIVED)
 NUMBERS = ("0392", "0395", "0518", "0629", "0731", "0846", "0957", "0163")  # ordinary ones
@@ -318,7 +319,9 @@ def run(seed: int, folder: Path, node: Node, count: int = 1200) -> Chaos:
     try:
         chaos.run()
     except AssertionError as error:
-        raise AssertionError(f"seed {seed}, after {chaos.done}: {error}") from error
+        failed = AssertionError(f"seed {seed}, after {chaos.done}: {error}")
+        failed.add_note(node.log.read_text(encoding="utf-8", errors="replace")[-20_000:])
+        raise failed from error
     return chaos
 
 

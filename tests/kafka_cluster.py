@@ -23,8 +23,7 @@ from broker.node import free_port
 from ledger.home import Home
 from streams.cluster import Cluster
 from streams.topics import CDRS, COMMANDS, create
-
-PATIENCE_S = 180
+from tests.patience import PATIENCE_S, eventually
 
 
 class Got(NamedTuple):
@@ -110,25 +109,22 @@ def end_of(consumer: Consumer, place: TopicPartition) -> int:
     """The partition's end; a broker that has just come back may not know at once that it leads."""
     from confluent_kafka import KafkaException
 
+    why = ""
+
     def ask() -> tuple[int] | None:
+        nonlocal why
         try:
             return (consumer.get_watermark_offsets(place, timeout=10)[1],)
-        except KafkaException:
+        except KafkaException as error:
+            why = str(error)
             return None
 
-    (end,) = eventually(ask, f"the end of {place}")
+    try:
+        (end,) = eventually(ask, f"the end of {place}")
+    except AssertionError as late:
+        late.add_note(why)
+        raise
     return int(end)
-
-
-def eventually(holds: Callable[[], Any], what: str, within_s: float = PATIENCE_S) -> Any:
-    """What `holds` gives once it is true; AssertionError if that takes too long."""
-    until = time.monotonic() + within_s
-    while True:
-        found = holds()
-        if found:
-            return found
-        assert time.monotonic() < until, f"{what}: not within {within_s:.0f} s"
-        time.sleep(0.05)
 
 
 def calls_in(home: Path, columns: list[str] | None = None) -> pa.Table:

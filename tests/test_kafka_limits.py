@@ -19,8 +19,9 @@ from streams.cluster import Cluster
 from streams.ledger_thread import LedgerThread
 from streams.metrics import Metrics
 from streams.topics import CDRS
-from tests.kafka_cluster import Worker, a_worker, calls_in, eventually, make_topics, send_calls
+from tests.kafka_cluster import Worker, a_worker, calls_in, make_topics, send_calls
 from tests.ledgers import ARRIVED, a_call, a_home
+from tests.patience import eventually
 
 NOW = instant_text(ARRIVED)
 

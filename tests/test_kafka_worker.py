@@ -20,7 +20,6 @@ from tests.kafka_cluster import (
     Worker,
     a_worker,
     calls_in,
-    eventually,
     make_topics,
     read_all,
     send_calls,
@@ -28,6 +27,7 @@ from tests.kafka_cluster import (
 )
 from tests.ledgers import ARRIVED, OPENED, a_call, a_home, commands
 from tests.messages_made import arrow, avro
+from tests.patience import eventually
 
 NOW = instant_text(ARRIVED)
 

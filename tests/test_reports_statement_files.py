@@ -7,6 +7,8 @@ import hashlib
 import io
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +24,7 @@ from reports.statement_files import SUMS, IssuedDiffers, is_issued, prepare, saf
 from reports.statement_json import statement_json
 from reports.statement_pdf import statement_pdf
 from reports.statement_run import issue_statements
+from tests.patience import eventually
 from tests.statements_made import a_customer, a_number, a_provider
 
 
@@ -238,3 +241,39 @@ def test_processes_write_what_one_process_writes(tmp_path: Path) -> None:
     assert len(content["one"]) == 3 * 13 + 1
     again = list(issue_statements(some_statements(), tmp_path / "two", workers=1))
     assert not any(issued.written for issued in again)
+
+
+ENDLESS = """
+import sys
+from itertools import count
+from pathlib import Path
+from reports.statement_run import issue_statements
+from tests.statements_made import a_customer
+
+for _ in issue_statements((a_customer(party_id=f"C{at}") for at in count()), Path(sys.argv[1]), workers=2):
+    pass
+"""
+
+
+def test_processes_do_not_outlive_a_night_that_is_killed(tmp_path: Path) -> None:
+    """F-16: whoever is left by kill -9 ends by itself."""
+    night = subprocess.Popen([sys.executable, "-c", ENDLESS, str(tmp_path / "out")])
+    eventually(lambda: list(tmp_path.glob("out/2026-11/*.pdf")), "statements are being written")
+    others = running_below(night.pid)
+    assert len(others) >= 2
+    night.kill()
+    night.wait()
+    eventually(lambda: not any(map(is_running, others)), "the others have ended")
+
+
+def running_below(pid: int) -> list[int]:
+    """The processes that a process has started."""
+    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def is_running(pid: int) -> bool:
+    """Not gone, and not a zombie that nobody has asked after."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False

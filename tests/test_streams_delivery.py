@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -19,6 +19,7 @@ from rating.calendar import parse_instant
 from streams.delivery_run import deliver, delivering, open_deliveries, send_test
 from streams.webhooks import load
 from tests.billed import billed_ledger
+from tests.patience import eventually
 from tests.webhook_receiver import Got, Receiver, configure
 
 BEGAN = parse_instant("2026-11-20T09:00:00+08:00")
@@ -74,15 +75,8 @@ def waiting(home: Path) -> int:
         return sum(one.waiting for one in deliveries.standings())
 
 
-def until_true(happened: Callable[[], bool]) -> None:
-    until = time.monotonic() + 60
-    while not happened():
-        assert time.monotonic() < until
-        time.sleep(0.02)
-
-
 def nothing_waits(home: Path) -> None:
-    until_true(lambda: not waiting(home))
+    eventually(lambda: not waiting(home), "all are delivered")
 
 
 def test_every_alert_arrives_signed_and_once(home: Path) -> None:
@@ -183,7 +177,7 @@ def test_nobody_listens(home: Path) -> None:
     said: list[str] = []
     configure(home, "http://127.0.0.1:9/secret-path", begin="start", kinds=["low_balance"])
     with at_work(home, said):
-        until_true(lambda: bool(said))
+        eventually(lambda: said, "it was said")
     (sentence,) = said
     assert "no connection" in sentence
     assert "secret-path" not in sentence
@@ -211,7 +205,7 @@ def test_only_one_process_delivers(home: Path) -> None:
         with open_deliveries(home) as deliveries, deliveries.sole() as alone:
             assert alone
             with at_work(home, said):
-                until_true(lambda: bool(said))
+                eventually(lambda: said, "it was said")
         assert receiver.got == []
         with at_work(home):
             receiver.wait_for(wanted)
