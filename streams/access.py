@@ -9,8 +9,9 @@ from __future__ import annotations
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ledger.faults import BadRequest
 
@@ -19,19 +20,16 @@ if TYPE_CHECKING:
 
 _PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 _MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
-_FILES = {
-    "ssl.ca.location": "ssl_cafile",
-    "ssl.certificate.location": "ssl_certfile",
-    "ssl.key.location": "ssl_keyfile",
-}
-_TEXTS = {
-    "ssl.key.password": "ssl_password",
+_FILES = ("ssl.ca.location", "ssl.certificate.location", "ssl.key.location")
+_CLOSED = {"security.protocol": _PROTOCOLS, "sasl.mechanism": _MECHANISMS}
+_NAMES = (*_CLOSED, *_FILES, "ssl.key.password", "sasl.username", "sasl.password")
+_KAFKA_PYTHON = {
+    "security.protocol": "security_protocol",
+    "sasl.mechanism": "sasl_mechanism",
     "sasl.username": "sasl_plain_username",
     "sasl.password": "sasl_plain_password",
 }
-_CLOSED = {"security.protocol": _PROTOCOLS, "sasl.mechanism": _MECHANISMS}
-_NAMES = {**_FILES, **_TEXTS, "security.protocol": "security_protocol", "sasl.mechanism": "sasl_mechanism"}
-"""librdkafka's name -> kafka-python's."""
+"""librdkafka's name -> kafka-python's; certificates and key it is given as a context, as Faust is."""
 
 
 @dataclass(frozen=True)
@@ -48,17 +46,19 @@ class Access:
         """Settings of a consumer or producer."""
         return dict(self.settings)
 
-    def for_kafka_python(self) -> dict[str, str]:
-        """Arguments of an admin client."""
-        return {_NAMES[name]: value for name, value in self.settings.items()}
+    def for_kafka_python(self) -> dict[str, Any]:
+        """Arguments of an admin client. Raises BadRequest if a certificate or key cannot be used."""
+        arguments = {
+            theirs: self.settings[ours] for ours, theirs in _KAFKA_PYTHON.items() if ours in self.settings
+        }
+        return {**arguments, "ssl_context": self._context}
 
     def for_faust(self) -> Credentials | None:
         """Faust's broker credentials. Raises BadRequest if a certificate or key cannot be used."""
         from faust.auth import SASLCredentials, SSLCredentials
 
-        protocol = self.settings.get("security.protocol", "PLAINTEXT")
-        context = self._context() if protocol.endswith("SSL") else None
-        if protocol.startswith("SASL"):
+        context = self._context
+        if self._protocol.startswith("SASL"):
             return SASLCredentials(
                 username=self.settings["sasl.username"],
                 password=self.settings["sasl.password"],
@@ -67,14 +67,23 @@ class Access:
             )
         return None if context is None else SSLCredentials(context)
 
-    def _context(self) -> ssl.SSLContext:
+    @property
+    def _protocol(self) -> str:
+        return self.settings.get("security.protocol", "PLAINTEXT")
+
+    @cached_property
+    def _context(self) -> ssl.SSLContext | None:
+        """Made once: a worker asks about its topics all the time, and must not end while somebody renews the files."""
+        if not self._protocol.endswith("SSL"):
+            return None
         given = self.settings
         try:
             context = ssl.create_default_context(cafile=given.get("ssl.ca.location"))
             if "ssl.certificate.location" in given:
+                # with no password at all, OpenSSL would ask on the terminal, and wait
                 context.load_cert_chain(
                     given["ssl.certificate.location"],
-                    given.get("ssl.key.location"),
+                    given["ssl.key.location"],
                     given.get("ssl.key.password", ""),
                 )
         except (OSError, ValueError) as error:  # ssl's own errors are among them
@@ -130,5 +139,10 @@ def _check(path: Path, found: Mapping[str, str]) -> None:
             f"{path}: {', '.join(idle)} would not be heeded with security.protocol={protocol}: give another protocol "
             f"({', '.join(_PROTOCOLS)}), or leave it out."
         )
-    if "ssl.key.location" in found and "ssl.certificate.location" not in found:
-        raise BadRequest(f"{path}: ssl.key.location needs ssl.certificate.location too.")
+    # librdkafka looks for the key in its own file only, and would send no certificate without it
+    own = ("ssl.certificate.location", "ssl.key.location")
+    missing = [name for name in own if name not in found]
+    if missing and found.keys() & {*own, "ssl.key.password"}:
+        raise BadRequest(
+            f"{path}: our own certificate needs {', '.join(missing)} too; one PEM file may hold both."
+        )

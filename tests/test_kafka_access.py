@@ -1,9 +1,7 @@
-"""A cluster that asks who comes: TLS and SASL, for all three clients."""
+"""A cluster that asks who comes: TLS, SASL and certificates, for all three clients."""
 
 from __future__ import annotations
 
-import ssl
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,60 +9,35 @@ import pytest
 from click.testing import CliRunner
 
 import fentan
-from broker.node import Node, free_port
 from ledger.faults import BadRequest
 from rating.calendar import instant_text
 from streams.access import read_access
 from streams.cluster import Cluster
 from streams.topics import ALERTS, ANSWERS, create
-from tests.kafka_cluster import Worker, calls_in, read_all, send_calls, send_commands
+from tests.closed_kafka import KEY_PASSWORD, PASSWORD, Way, closed_kafka
+from tests.kafka_cluster import Worker, a_prefix, calls_in, read_all, send_calls, send_commands
 from tests.ledgers import ARRIVED, NUMBER, a_call, a_home
 
 NOW = instant_text(ARRIVED)
-PASSWORD = "not-told"  # noqa: S105  of a broker that lives for one test
 
 
-@pytest.fixture
-def closed(tmp_path: Path) -> Iterator[tuple[str, Path]]:
-    """The address of a broker that lets one user in, over TLS, and a file of settings that does."""
-    keys, ca = tmp_path / "keys.p12", tmp_path / "ca.pem"
-    made = ["-genkeypair", "-keyalg", "EC", "-dname", "CN=node", "-ext", "san=ip:127.0.0.1", "-alias", "node"]
-    store = ["-keystore", str(keys), "-storepass", "storepass", "-storetype", "PKCS12"]
-    subprocess.run(["keytool", *made, *store], check=True, capture_output=True)
-    plain, port, controller = free_port(), free_port(), free_port()
-    login = "org.apache.kafka.common.security.plain.PlainLoginModule required"
-    node = Node(
-        tmp_path / "kafka",
-        plain,
-        f"""
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL_SSL:SASL_SSL
-listeners=PLAINTEXT://127.0.0.1:{plain},CONTROLLER://127.0.0.1:{controller},SASL_SSL://127.0.0.1:{port}
-advertised.listeners=PLAINTEXT://127.0.0.1:{plain},SASL_SSL://127.0.0.1:{port}
-controller.quorum.bootstrap.servers=127.0.0.1:{controller}
-sasl.enabled.mechanisms=PLAIN
-listener.name.sasl_ssl.plain.sasl.jaas.config={login} user_fentan="{PASSWORD}";
-ssl.keystore.location={keys}
-ssl.keystore.password=storepass
-""",
-    )
-    node.start()
-    ca.write_text(ssl.get_server_certificate(("127.0.0.1", port)))
-    settings = tmp_path / "client.properties"
-    settings.write_text(
-        f"# as librdkafka calls them\nsecurity.protocol=SASL_SSL\nssl.ca.location={ca}\n"
-        f"sasl.mechanism=PLAIN\nsasl.username=fentan\nsasl.password={PASSWORD}\n"
-    )
-    yield f"127.0.0.1:{port}", settings
-    node.kill()
+@pytest.fixture(scope="module")
+def ways(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Way]]:
+    """The ways into a broker that asks who comes."""
+    with closed_kafka(tmp_path_factory.mktemp("closed")) as found:
+        yield found
 
 
 @pytest.mark.usefixtures("can_start_brokers")
-def test_all_clients_get_into_a_cluster_that_asks_who_comes(closed: tuple[str, Path], tmp_path: Path) -> None:
-    """kafka-python makes the topics, librdkafka and Faust read, and answers and alerts come back; else a sentence."""
-    address, settings = closed
+@pytest.mark.parametrize("name", ["PLAIN", "SCRAM", "certificate"])
+def test_all_clients_get_into_a_cluster_that_asks_who_comes(
+    ways: dict[str, Way], name: str, tmp_path: Path
+) -> None:
+    """kafka-python makes the topics, librdkafka and Faust read, and answers and alerts come back."""
+    settings = ways[name].write(tmp_path / "client.properties")
     home = tmp_path / "home"
     a_home(home)
-    cluster = Cluster(address, "", read_access(settings))
+    cluster = Cluster(ways[name].address, a_prefix(), read_access(settings))
     create(cluster, 1)
     worker = Worker(cluster, home, "--kafka-config", str(settings), now=NOW)
     try:
@@ -77,11 +50,50 @@ def test_all_clients_get_into_a_cluster_that_asks_who_comes(closed: tuple[str, P
         assert worker.stop() == 0, worker.said
     finally:
         worker.kill()
-    settings.write_text(settings.read_text().replace(PASSWORD, "wrong"))
-    arguments = ["topics", "create", "--kafka", address, "--kafka-config", str(settings)]
+    assert PASSWORD not in worker.said
+    assert KEY_PASSWORD not in worker.said
+
+
+@pytest.mark.usefixtures("can_start_brokers")
+def test_a_worker_that_is_not_let_in_says_so(ways: dict[str, Way], tmp_path: Path) -> None:
+    """Exit code 4, a sentence, and no password. All at once, for each tries as long as a broker may take."""
+    a_home(tmp_path / "home")
+    lacking: dict[str, dict[str, str | None]] = {
+        "PLAIN": {"sasl_password": "mistyped"},
+        "SCRAM": {"sasl_password": "mistyped"},
+        "certificate": {"ssl_certificate_location": None, "ssl_key_location": None, "ssl_key_password": None},
+    }
+    workers = []
+    try:
+        for name, other in lacking.items():
+            settings = ways[name].write(tmp_path / f"{name}.properties", **other)
+            cluster = Cluster(ways[name].address)
+            workers.append(Worker(cluster, tmp_path / "home", "--kafka-config", str(settings), now=NOW))
+        for worker in workers:
+            assert worker.wait() == 4, worker.said
+            said = " ".join(worker.said.split())
+            assert "No Kafka broker lets us in" in said
+            assert "user and password in the file of --kafka-config?" in said
+            assert not [word for word in ("mistyped", PASSWORD, KEY_PASSWORD) if word in said], said
+    finally:
+        for worker in workers:
+            worker.kill()
+
+
+@pytest.mark.usefixtures("can_start_brokers")
+@pytest.mark.parametrize("given", ["mistyped", None])
+def test_a_key_that_does_not_open_is_said(ways: dict[str, Way], given: str | None, tmp_path: Path) -> None:
+    """At once, and nobody is asked for its password on the terminal."""
+    way = ways["certificate"]
+    settings = way.write(tmp_path / "client.properties", ssl_key_password=given)
+    arguments = ["topics", "create", "--kafka", way.address, "--kafka-config", str(settings)]
     result = CliRunner().invoke(fentan.main, arguments)
     said = " ".join(result.output.split())
-    assert (result.exit_code, "No Kafka broker lets us in" in said, "wrong" in said) == (4, True, False), said
+    assert (result.exit_code, "ssl.key.password opens the key." in said, "mistyped" in said) == (
+        2,
+        True,
+        False,
+    ), said
 
 
 @pytest.mark.parametrize(
@@ -96,6 +108,12 @@ def test_all_clients_get_into_a_cluster_that_asks_who_comes(closed: tuple[str, P
         ("security.protocol=SASL_SSL\nsasl.username=u", "SASL_SSL needs sasl.mechanism, sasl.password too."),
         ("sasl.username=u", "sasl.username would not be heeded with security.protocol=PLAINTEXT"),
         ("security.protocol=SSL\nssl.ca.location=/no/ca.pem", "line 2: there is no file /no/ca.pem"),
+        (
+            f"security.protocol=SSL\nssl.certificate.location={__file__}",
+            "certificate needs ssl.key.location too",
+        ),
+        (f"security.protocol=SSL\nssl.key.location={__file__}", "needs ssl.certificate.location too"),
+        ("security.protocol=SSL\nssl.key.password=secret", "ssl.certificate.location, ssl.key.location too"),
     ],
 )
 def test_settings_that_cannot_be_heeded_are_refused(tmp_path: Path, text: str, sentence: str) -> None:
