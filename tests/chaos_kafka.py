@@ -18,6 +18,7 @@ import signal
 import tempfile
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -343,6 +344,7 @@ def main() -> None:
             chaos = run(seed, folder, node, given.records)
         except Exception as error:  # noqa: BLE001  a run that the harness itself did not survive has failed
             failed += 1
+            (folder / "failure.txt").write_text("".join(traceback.format_exception(error)), encoding="utf-8")
             print(f"FAILED, see {folder}: {type(error).__name__}: {str(error)[:3000]}", flush=True)
             node.kill()
             node.start()
