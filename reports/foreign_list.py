@@ -32,7 +32,7 @@ def read_list(path: Path, names: Mapping[str, tuple[str, ...]], optional: frozen
     if b"\0" in start:
         raise BadRequest(f"{path} is no CSV file: save the sheet as CSV first.")
     encoding = _encoding(start)
-    heading = start.decode(encoding, "replace").splitlines()[0]
+    heading = "".join(start.decode(encoding, "replace").lstrip("\ufeff\r\n").splitlines()[:1])
     delimiter = max(_DELIMITERS, key=heading.count)
     strange: list[int] = []
 
@@ -79,7 +79,7 @@ def read_list(path: Path, names: Mapping[str, tuple[str, ...]], optional: frozen
 
 
 def _cells(heading: str, delimiter: str) -> list[str]:
-    return [cell.strip('"') for cell in heading.lstrip("\ufeff").split(delimiter)]
+    return [cell.strip('"') for cell in heading.split(delimiter)]
 
 
 def _encoding(start: bytes) -> str:

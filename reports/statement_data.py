@@ -27,8 +27,6 @@ from reports import statement as s
 from reports.statement_calls import Called, DaySums, NumberCalls, by_day, in_detail, late, summed
 from reports.statement_steps import steps_of
 
-PLATFORM = "platform"
-
 
 @cache
 def _sql(name: str) -> str:
@@ -183,7 +181,6 @@ class Month:
 
     def _customer(self, customer_id: str, calls: Iterable[NumberCalls]) -> s.Statement:
         customer = self.customers[customer_id]
-        provider = self.providers.get(customer["provider_id"])
         numbers = tuple(self._numbers(customer_id, calls))
         days = summed(number.days for number in numbers)
         self._sum_up(customer_id, numbers, days)
@@ -197,7 +194,7 @@ class Month:
             entries=tuple(self._entries(f"customer/{customer_id}")),
             days=days,
             part=s.CustomerPart(
-                None if provider is None else s.Party(provider["provider_id"], provider["name"]),
+                self._above(customer["provider_id"]),
                 numbers,
                 tuple(self._credits(customer_id)),
             ),
@@ -329,7 +326,7 @@ class Month:
                 yield s.Unmade("provider", provider_id, self.month, f"{type(error).__name__}: {error}")
 
     def _provider(self, provider_id: str) -> s.Statement:
-        owner = f"provider/{provider_id}"
+        owner, provider = f"provider/{provider_id}", self.providers[provider_id]
         account = self._account(owner, s.POTS["provider"], ())
         groups = tuple(self._groups(provider_id, 0))
         days = DaySums()
@@ -348,13 +345,20 @@ class Month:
             if p.kind == "feature_fee"
         )
         return s.Statement(
-            head=self._head("P", s.Party(provider_id, self.providers[provider_id]["name"])),
+            head=self._head("P", s.Party(provider_id, provider["name"])),
             account=account,
             vat=self._vat(owner, account),
             entries=tuple(self._entries(owner)),
             days=days.days(),
-            part=s.ProviderPart(fees, tuple(self.fines[provider_id]), groups),
+            part=s.ProviderPart(
+                fees, tuple(self.fines[provider_id]), groups, self._above(provider["parent_id"])
+            ),
         )
+
+    def _above(self, provider_id: str) -> s.Party | None:
+        """The provider that a customer or a provider belongs to; None for the platform, which nobody registers."""
+        provider = self.providers.get(provider_id)
+        return None if provider is None else s.Party(provider_id, provider["name"])
 
     @cached_property
     def _customers_of(self) -> Mapping[str, list[str]]:

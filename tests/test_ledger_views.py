@@ -286,6 +286,17 @@ def test_a_debtor_shows_since_when_and_what_was_done(ledger: Ledger) -> None:
     ]
 
 
+def test_a_provider_owes_its_deposit_and_fines_together_once(ledger: Ledger) -> None:
+    """R-ARR-1 R-PEN-4: a debtor is one row, and whose deposit is more than its fines is none, as the alerts say."""
+    ledger.events = [
+        an_event("issue_fine", postings=[a_posting("fine", "provider/P1/fines", "platform/revenue/fines", "1000")]),
+        an_event("enable_feature", postings=[a_posting("feature_fee", "provider/P1/deposit", "platform/revenue/features", "30")]),
+        an_event("issue_fine", postings=[a_posting("fine", "provider/P2/fines", "platform/revenue/fines", "1000")]),
+        an_event("receive_payment", postings=[a_posting("payment", "platform/bank", "provider/P2/deposit", "2000")]),
+    ]  # fmt: skip
+    assert ask(ledger.connect(), "SELECT account, balance FROM arrears") == [("provider/P1", Decimal(-1030))]
+
+
 def a_life() -> list[dict[str, Any]]:
     holder = {"customer_id": "C1", "provider_id": "P1", "plan_id": "Y600"}
     return [

@@ -16,7 +16,8 @@ import fentan
 from ledger.faults import BadRequest
 from ledger.home import Home
 from reports.ask import ask_own
-from reports.reconcile_bank import reconcile_bank
+from reports.foreign_list import read_list
+from reports.reconcile_bank import HEADINGS, reconcile_bank
 from reports.reconcile_carrier import reconcile_carrier
 from tests.billed import billed_ledger, play
 from tests.scenario import World
@@ -178,6 +179,14 @@ def test_payments_agree_by_reference_and_amount(home: Path, tmp_path: Path) -> N
     found = reconcile_bank(home, tmp_path / "b.csv", NOW)
     assert [row["finding"] for row in found.differences.to_pylist()] == ["only_ours"]  # the plan's fee
     assert (found.bookings, found.agreed) == (2, 1)
+
+
+@pytest.mark.parametrize("before", ["", "\n", "\r\n\r\n", "\ufeff\n"])
+def test_a_reference_is_text_also_below_blank_lines(tmp_path: Path, before: str) -> None:
+    """R-ARR-4: zeros at its head are a part of it, and the heading, not the first line, tells the delimiter."""
+    (tmp_path / "b.csv").write_text(f"{before}reference;amount\n007731;100.10\n", encoding="utf-8")
+    read = read_list(tmp_path / "b.csv", HEADINGS, frozenset({"at"}))
+    assert read.select(["reference", "amount"]).to_pylist() == [{"reference": "007731", "amount": "100.10"}]
 
 
 def test_what_differs_from_the_bank_is_named(home: Path, tmp_path: Path) -> None:

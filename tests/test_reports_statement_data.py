@@ -111,7 +111,10 @@ def _ordinary(rng: random.Random, at: int) -> str:
 @settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(seed=st.integers(0, 2**32))
 def test_no_line_is_ever_on_anothers_statement(tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:
-    """R-ARR-4: each call, posting and number is on the statement of its own customer, once, and all add up."""
+    """R-ARR-4: each call, posting and number is on the statement of its own customer, once, and all add up.
+
+    A provider's names the one above it.
+    """
     home = a_town(tmp_path_factory.mktemp("town") / "home", seed).home.folder
     now = datetime(2026, 9, 2, tzinfo=UTC)
     owner = {
@@ -143,6 +146,8 @@ def test_no_line_is_ever_on_anothers_statement(tmp_path_factory: pytest.TempPath
         else:
             of_tree = {group.provider.party_id for group in one.part.groups}
             assert of_tree == ({"P1", "P10"} if who == "P1" else {"P10"})
+            above = one.part.parent and one.part.parent.party_id
+            assert above == (None if who == "P1" else "P1")
     assert sorted(told) == sorted(owner)
 
 

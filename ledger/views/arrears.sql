@@ -6,17 +6,17 @@ WITH posted AS (
     WHERE outcome = 'accepted'
 ),
 provider_legs AS (
-    SELECT debit AS account, -amount AS amount FROM posted WHERE starts_with(debit, 'provider/')
+    SELECT split_part(debit, '/', 2) AS provider_id, -amount AS amount FROM posted WHERE starts_with(debit, 'provider/')
     UNION ALL
-    SELECT credit AS account, amount FROM posted WHERE starts_with(credit, 'provider/')
+    SELECT split_part(credit, '/', 2), amount FROM posted WHERE starts_with(credit, 'provider/')
 ),
 accounts AS (
     SELECT 'customer/' || customer_id AS account, balance FROM customer_balances
     UNION ALL
-    SELECT 'provider/' || split_part(account, '/', 2) AS account, CAST(sum(amount) AS DECIMAL(18, 4)) AS balance
+    SELECT 'provider/' || provider_id AS account, CAST(sum(amount) AS DECIMAL(18, 4)) AS balance
     FROM provider_legs
-    GROUP BY ALL
-    HAVING account <> 'provider/platform' -- the platform owes itself nothing
+    WHERE provider_id <> 'platform' -- the platform owes itself nothing
+    GROUP BY provider_id
 )
 SELECT
     account,
