@@ -10,6 +10,7 @@ from pathlib import Path
 
 import duckdb
 
+from ledger.faults import BadRequest
 from ledger.files import fsync_path
 from ledger.guard import quoted
 from ledger.home import Home
@@ -33,9 +34,11 @@ _PARQUET = {
 def export(home: Path, month: str, form: str, out: Path | None) -> Path:
     """Writes the month in one of FORMATS and returns where: `out`, or a name in the home's `exports`.
 
-    The same ledger gives the same content. Refused if the month is not closed.
+    The same ledger gives the same content. Refused if the month is not closed; BadRequest if `out` is something that
+    would be lost.
     """
     path = out or home / "exports" / f"fentan-{month}{FORMATS[form]}"
+    _check_place(path, form)
     events, calls = Home.open_logs(home)
     with views(events, calls, end_of_month(month)) as con:
         data = Month(con, month, events.chain)
@@ -53,6 +56,22 @@ def export(home: Path, month: str, form: str, out: Path | None) -> Path:
             else:
                 _write_parquet(con, draft, month)
     return path
+
+
+def _check_place(path: Path, form: str) -> None:
+    """Only what an export of the same format wrote is replaced by one."""
+    if form != "parquet":
+        if path.is_dir():
+            raise BadRequest(f"{path} is a folder: name a file, such as {path / f'month{FORMATS[form]}'}.")
+        return
+    if path.is_file():
+        raise BadRequest(f"{path} is a file, and Parquet is a folder of files: name another place.")
+    ours = {f"{name}.parquet" for name in _PARQUET}
+    others = sorted(one.name for one in path.iterdir() if one.name not in ours) if path.is_dir() else []
+    if others:
+        raise BadRequest(
+            f"{path} holds other things, such as {others[0]}: name a folder that is empty, or not there yet."
+        )
 
 
 def _write_parquet(con: duckdb.DuckDBPyConnection, folder: Path, month: str) -> None:

@@ -54,11 +54,13 @@ def reconcile_lists(home: Path, lists: Path, as_of: datetime, folder: Path) -> I
         except (BadRequest, ValueError) as no:
             yield f"{file.name}: {no}", False
             continue
+        told = folder / f"differences-{file.name}"
         if not differences.num_rows:
+            told.unlink(missing_ok=True)  # of a list that was corrected since
             yield f"{file.name}: all {counted(pairs, 'pair')} agree", True
             continue
-        write_csv(folder / f"differences-{file.name}", differences)
-        yield f"{file.name}: {counted(differences.num_rows, 'difference')} in differences-{file.name}", False
+        write_csv(told, differences)
+        yield f"{file.name}: {counted(differences.num_rows, 'difference')} in {told.name}", False
 
 
 def write_csv(path: Path, rows: pa.Table) -> None:

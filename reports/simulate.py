@@ -16,6 +16,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from ledger.faults import BadRequest
 from ledger.home import Home
 from rating import minimums
 from rating.accounts import Refused
@@ -97,14 +98,25 @@ def _customers(con: duckdb.DuckDBPyConnection, data: Month, book: PriceBook) -> 
 
 
 def _other_prices(data: Month, book: PriceBook, day: date) -> pa.Table:
-    """Each number's rate by its plan, in the ledger's price book and in the other. 95 numbers cost nothing (R-CALL-5)."""
+    """Each number's rate by its plan, in the ledger's price book and in the other. 95 numbers cost nothing (R-CALL-5).
+
+    BadRequest if the other has no such plan: what it would cost is not known.
+    """
     rows = []
+    lacking = set()
     for customer, list_of in data.workings.items():
         for working in list_of:
             number, plan = working["service_number"], working["plan_id"]
             ours, other = data.book.plan(plan, day), book.plan(plan, day)
-            if ours is not None and other is not None and not number.startswith("95"):
+            if ours is not None and other is None:
+                lacking.add(plan)
+            elif ours is not None and other is not None and not number.startswith("95"):
                 rows.append((customer, number, ours.rate_hao, other.rate_hao, other.increment_s))
+    if lacking:
+        raise BadRequest(
+            f"The other price book has no plan {', '.join(sorted(lacking))} on {day}, which numbers had in {data.month}: "
+            "write into it what they would cost."
+        )
     columns = zip(*rows, strict=True) if rows else [[] for _ in _PRICES]
     return pa.table(
         [pa.array(column, kind) for column, kind in zip(columns, _PRICES.types, strict=True)], _PRICES

@@ -221,6 +221,21 @@ def test_parquet_has_the_months_rows(home: Path, con: duckdb.DuckDBPyConnection,
     assert pq.ParquetFile(folder / "postings.parquet").metadata.num_rows == count[0]
 
 
+def test_an_export_takes_nobody_elses_place(home: Path, tmp_path: Path) -> None:
+    """A folder of other things would be gone."""
+    (tmp_path / "letters").mkdir()
+    letter = tmp_path / "letters" / "letter.txt"
+    letter.write_text("dear")
+    for form, place, says in (
+        ("parquet", letter.parent, "holds other things, such as letter.txt"),
+        ("parquet", letter, "is a file, and Parquet is a folder"),
+        ("xlsx", letter.parent, "is a folder: name a file, such as .*letters/month.xlsx"),
+    ):
+        with pytest.raises(BadRequest, match=says):
+            export(home, "2026-10", form, place)
+    assert letter.read_text() == "dear"
+
+
 def test_the_program_writes_into_the_homes_exports(home: Path) -> None:
     told = CliRunner().invoke(
         fentan.main, ["--home", str(home), "export", "2026-09", "--format", "beancount"]

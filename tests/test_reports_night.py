@@ -181,9 +181,11 @@ def test_others_lists_are_reconciled(home: Path) -> None:
     ]
     (step,) = (step for step in report.steps if step.name == "reconciliation")
     assert "bank.csv: all 1 pair agree" in step.said
-    assert (home / "nightly" / "2026-12-01" / "differences-bank-november.csv").read_text(
-        encoding="utf-8"
-    ).count("\n") == 2
+    told = home / "nightly" / "2026-12-01" / "differences-bank-november.csv"
+    assert told.read_text(encoding="utf-8").count("\n") == 2
+    (lists / "bank.csv").replace(lists / "bank-november.csv")
+    night(home)
+    assert not told.exists()  # the list that it was about was corrected
 
 
 def test_a_late_night_closes_all_that_ended(home: Path, tmp_path: Path) -> None:

@@ -124,6 +124,13 @@ def test_each_kind_of_difference_is_named_with_what_it_is_worth(home: Path, tmp_
     assert unknown["note"] == "rejected here: UNKNOWN_NUMBER"
 
 
+def test_a_duration_below_zero_is_not_passed_over(home: Path, tmp_path: Path) -> None:
+    """R-ARR-4: as unanswered it would be nobody's."""
+    calls = [{**one, "duration_s": -5} if at == 0 else one for at, one in enumerate(our_calls(home))]
+    found = differences(home, saved(tmp_path / "c.csv", calls))
+    assert [row["line"] for row in found if row["finding"] == "unreadable"] == [2]
+
+
 def test_calls_that_nobody_answered_are_not_missed(home: Path, tmp_path: Path) -> None:
     answered = [one for one in our_calls(home) if one["duration_s"]]
     assert len(answered) < len(our_calls(home))

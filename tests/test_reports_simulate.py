@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 import fentan
+from ledger.faults import BadRequest
 from ledger.home import Home
 from rating import price_book
 from rating.accounts import Refused
@@ -105,3 +106,9 @@ def test_nothing_is_written_and_an_open_month_is_refused(home: Path, tmp_path: P
     with pytest.raises(Refused, match="is not closed"):
         under(home, "2026-12")
     assert CliRunner().invoke(fentan.main, [*words[:-1], str(tmp_path / "none.toml")]).exit_code == 2
+
+
+def test_a_book_without_a_plan_that_numbers_had_is_refused(home: Path) -> None:
+    """R-CALL-3: nothing is known of what it would cost, which is not the same as no difference."""
+    with pytest.raises(BadRequest, match="has no plan PAYG on 2026-08-01, which numbers had in 2026-08"):
+        under(home, "2026-08", ('id = "PAYG"', 'id = "PAYG2"'))

@@ -5,7 +5,7 @@ SELECT
     service_number,
     caller_number,
     TRY_CAST(start_at AS TIMESTAMPTZ) AS start_at,
-    TRY_CAST(duration_s AS BIGINT) AS duration_s,
+    CASE WHEN TRY_CAST(duration_s AS BIGINT) >= 0 THEN TRY_CAST(duration_s AS BIGINT) END AS duration_s,
     TRY_CAST(replace(amount, ',', '') AS DECIMAL(18, 4)) AS amount
 FROM their_lines;
 
