@@ -386,18 +386,19 @@ class Month:
 
     def _sum_up_all(self) -> None:
         """Sums up the customers whose statements were not asked for, or could not be made."""
-        for customer_id, calls in _each(sorted(self.customers), by_day(self._stream("days"))):
-            if customer_id not in self._summed:
-                try:
-                    numbers = tuple(self._numbers(customer_id, calls))
-                    self._sum_up(customer_id, numbers, summed(number.days for number in numbers))
-                except Exception as error:  # noqa: BLE001 - its providers' statements cannot be made
-                    self._failed[customer_id] = error
+        missing = sorted(self.customers.keys() - self._summed.keys())
+        called = by_day(self._stream("days")) if self.called.intersection(missing) else iter(())
+        for customer_id, calls in _each(missing, called):
+            try:
+                numbers = tuple(self._numbers(customer_id, calls))
+                self._sum_up(customer_id, numbers, summed(number.days for number in numbers))
+            except Exception as error:  # noqa: BLE001 - its providers' statements cannot be made
+                self._failed[customer_id] = error
 
     def _sum_up(
         self, customer_id: str, numbers: tuple[s.NumberCharges, ...], days: tuple[s.Day, ...]
     ) -> None:
-        if customer_id not in self._summed:
+        if customer_id not in self._summed:  # a statement may be made twice
             self._summed[customer_id] = self._added(customer_id, numbers)
             self._days[self.customers[customer_id]["provider_id"]].add(days)
 
