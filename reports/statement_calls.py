@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +19,13 @@ from rating.calendar import SHANGHAI_OFFSET_US
 from rating.columns import to_list
 from rating.money import from_decimal_array
 from reports import statement as s
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from rating.columns import Bools
+
+    Places = npt.NDArray[np.intp]
 
 _NUMBER = ("customer_id", "service_number")
 _SUMS = ("calls", "answered", "billed_s", "charges_hao")
@@ -54,7 +62,7 @@ def in_detail(batches: Iterable[pa.Table]) -> Iterator[Called]:
         yield from _customers(_days(calls), _typed(calls, s.CALLS))
 
 
-def late(batches: Iterable[pa.Table]) -> Iterator[tuple[str, dict[str, pa.Table]]]:
+def late_calls(batches: Iterable[pa.Table]) -> Iterator[tuple[str, dict[str, pa.Table]]]:
     """Calls as `statement_sql/late_calls.sql` gives them -> (customer, number -> its late calls)."""
     for calls in _whole_customers(batches):
         typed = _typed(calls, s.LATE_CALLS)
@@ -161,12 +169,12 @@ def _whole_customers(batches: Iterable[pa.Table]) -> Iterator[pa.Table]:
         yield pa.concat_tables(held).combine_chunks()
 
 
-def _starts(rows: pa.Table, names: tuple[str, ...]) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
+def _starts(rows: pa.Table, names: tuple[str, ...]) -> Places:
     """Where runs of rows that are alike in these columns begin."""
     return np.flatnonzero(_begins(rows, names))
 
 
-def _begins(rows: pa.Table, names: tuple[str, ...]) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def _begins(rows: pa.Table, names: tuple[str, ...]) -> Bools:
     """Which rows differ in one of these columns from the row before."""
     begins = np.zeros(rows.num_rows, bool)
     begins[:1] = True
@@ -177,14 +185,12 @@ def _begins(rows: pa.Table, names: tuple[str, ...]) -> np.ndarray[tuple[int], np
     return begins
 
 
-def _spans(starts: np.ndarray[tuple[int], np.dtype[np.intp]], rows: int) -> Iterator[tuple[int, int]]:
+def _spans(starts: Places, rows: int) -> Iterator[tuple[int, int]]:
     first = starts.tolist()
     return zip(first, [*first[1:], rows], strict=True)
 
 
-def _at(
-    rows: pa.Table, places: np.ndarray[tuple[int], np.dtype[np.intp]], names: tuple[str, ...]
-) -> list[list[str]]:
+def _at(rows: pa.Table, places: Places, names: tuple[str, ...]) -> list[list[str]]:
     """Text columns at these rows."""
     taken = rows.select(names).take(pa.array(places))
     return [to_list(taken.column(name)) for name in names]

@@ -24,7 +24,7 @@ from rating.columns import to_list
 from rating.money import parse_yuan
 from rating.price_book import PriceBook
 from reports import statement as s
-from reports.statement_calls import Called, DaySums, NumberCalls, by_day, in_detail, late, summed
+from reports.statement_calls import Called, DaySums, NumberCalls, by_day, in_detail, late_calls, summed
 from reports.statement_steps import steps_of
 
 
@@ -59,7 +59,7 @@ class Month:
         """`close` is None if the month is open. Without `with_calls` only what events say is read."""
         self.con, self.month, self.chain_head = con, month, ""
         self._summed: dict[str, s.CustomerCharges | None] = {}
-        self._days: dict[str, DaySums] = defaultdict(DaySums)  # by provider
+        self._days_by_provider: dict[str, DaySums] = defaultdict(DaySums)
         self._failed: dict[str, Exception] = {}
         self._read_facts()
         if self.close is None:
@@ -92,7 +92,7 @@ class Month:
             owner = _owner(row["account"])
             if owner is not None and row["balance_hao"]:
                 self.openings[owner][row["account"]] = row["balance_hao"]
-        self.late = dict(late(self._stream("late_calls")))
+        self.late = dict(late_calls(self._stream("late_calls")))
 
     def _ask(self, name: str, **params: Any) -> list[dict[str, Any]]:
         names, rows = self._rows(name, **params)
@@ -331,7 +331,7 @@ class Month:
         groups = tuple(self._groups(provider_id, 0))
         days = DaySums()
         for group in groups:
-            days.add(self._days[group.provider.party_id].days())
+            days.add(self._days_by_provider[group.provider.party_id].days())
         fees = tuple(
             s.FeatureFee(
                 p.posting_id,
@@ -400,7 +400,7 @@ class Month:
     ) -> None:
         if customer_id not in self._summed:  # a statement may be made twice
             self._summed[customer_id] = self._added(customer_id, numbers)
-            self._days[self.customers[customer_id]["provider_id"]].add(days)
+            self._days_by_provider[self.customers[customer_id]["provider_id"]].add(days)
 
     def _added(self, customer_id: str, numbers: tuple[s.NumberCharges, ...]) -> s.CustomerCharges | None:
         if not numbers:
