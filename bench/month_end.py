@@ -84,12 +84,12 @@ def data(home: Path, _folder: Path) -> None:
 
     def figures() -> str:
         with views(events, calls, end_of_month(MONTH)) as con:
-            return f"{sum(1 for _ in Month(con, MONTH, events.chain).summaries()):,} statements"
+            return f"{sum(1 for _ in Month(con, MONTH, events, calls).summaries()):,} statements"
 
     def statements() -> str:
         made = calls_told = 0
         with views(events, calls, end_of_month(MONTH)) as con:
-            month = Month(con, MONTH, events.chain)
+            month = Month(con, MONTH, events, calls)
             for one in month.customer_statements():
                 if isinstance(one, Unmade):
                     sys.exit(one.why)

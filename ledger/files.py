@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import tempfile
 import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import duckdb
 import numpy as np
@@ -333,13 +334,32 @@ def spill_folder(folder: Path) -> Iterator[str]:
     try:
         yield str(place)
     except duckdb.OutOfMemoryException as error:
-        why = str(error).splitlines()[0].rstrip(".")
-        raise LedgerFault(
-            f"The disk with {folder.parent} has no room for what memory cannot hold ({why}): free some space and run the "
-            "same command again; nothing was lost."
-        ) from error
+        raise _no_room(folder, error) from error
     finally:
         shutil.rmtree(place, ignore_errors=True)
+
+
+@contextmanager
+def scratch_file(folder: Path) -> Iterator[IO[bytes]]:
+    """A file without a name, gone with the process that has it, however that ends.
+
+    Beside the table; elsewhere if only reading is allowed there. LedgerFault if there is no room for what is written
+    (F-18).
+    """
+    place = folder.parent if os.access(folder.parent, os.W_OK) else None
+    try:
+        with tempfile.TemporaryFile(dir=place) as file:
+            yield file
+    except OSError as error:
+        raise _no_room(folder, error) from error
+
+
+def _no_room(folder: Path, error: Exception) -> LedgerFault:
+    why = str(error).splitlines()[0].rstrip(".")
+    return LedgerFault(
+        f"The disk with {folder.parent} has no room for what memory cannot hold ({why}): free some space and run the "
+        "same command again; nothing was lost."
+    )
 
 
 @contextmanager

@@ -51,6 +51,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from ledger.version import Version
+
 KEEP = timedelta(days=7)
 """How long replaced and orphaned files stay."""
 SMALL_ROWS = 60_000
@@ -150,6 +152,13 @@ def maintain(
     log.refresh()
     check_live(log.folder, log.live_files(), log.next_seq)
     return report
+
+
+def nearly_sorted(calls: Version, month: str) -> bool:
+    """Whether at most a twentieth of the month's rows came since `maintain` sorted the month by number."""
+    files = [file for file in calls.live_files() if dict(file.partition).get("month") == month]
+    unsorted = sum(file.rows for file in files if not _is_sorted(file))
+    return 20 * unsorted <= sum(file.rows for file in files)
 
 
 def maintain_both(events: Log, calls: Log) -> Iterator[tuple[Log, Report]]:

@@ -41,7 +41,7 @@ def export(home: Path, month: str, form: str, out: Path | None) -> Path:
     _check_place(path, form)
     events, calls = Home.open_logs(home)
     with views(events, calls, end_of_month(month)) as con:
-        data = Month(con, month, events.chain)
+        data = Month(con, month, events, calls)
         if data.close is None:
             raise Refused(Reason.MONTH_OPEN, f"{month} is not closed: run `fentan close {month}` first.")
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -58,7 +58,7 @@ def simulate(home: Path, month: str, book: PriceBook) -> dict[str, Account]:
     """`customer/C1` or `provider/P1` -> the account, in their order. Refused if the month is not closed."""
     events, calls = Home.open_logs(home)
     with views(events, calls, end_of_month(month)) as con:
-        data = Month(con, month, events.chain, with_calls=False)
+        data = Month(con, month, events, calls, with_calls=False)
         if data.close is None:
             raise Refused(Reason.MONTH_OPEN, f"{month} is not closed: run `fentan close {month}` first.")
         accounts = dict(_customers(con, data, book))

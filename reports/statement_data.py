@@ -1,7 +1,7 @@
 """A closed month's figures, gathered from the ledger's views and cut into one Statement an account (R-ARR-4).
 
-The month is asked for once; customers then come one after the other, their calls out of one sorted stream, so
-memory does not grow with the calls.
+The month is asked for once; customers then come one after the other, and their calls with them, so memory does not
+grow with the calls.
 """
 
 from __future__ import annotations
@@ -18,13 +18,16 @@ import orjson
 import pyarrow as pa
 
 from ledger.chain import Chain
+from ledger.log import Log
+from ledger.maintain import nearly_sorted
 from rating import price_book
 from rating.calendar import day_of, days_in, first_day, parse_day
 from rating.columns import to_list
 from rating.money import parse_yuan
 from rating.price_book import PriceBook
 from reports import statement as s
-from reports.statement_calls import Called, DaySums, NumberCalls, by_day, in_detail, late_calls, summed
+from reports.statement_call_details import in_detail
+from reports.statement_calls import Called, DaySums, NumberCalls, by_day, late_calls, summed
 from reports.statement_steps import steps_of
 
 
@@ -54,17 +57,18 @@ class Month:
     """What all statements of a month are made of."""
 
     def __init__(
-        self, con: duckdb.DuckDBPyConnection, month: str, chain: Chain, *, with_calls: bool = True
+        self, con: duckdb.DuckDBPyConnection, month: str, events: Log, calls: Log, *, with_calls: bool = True
     ) -> None:
         """`close` is None if the month is open. Without `with_calls` only what events say is read."""
         self.con, self.month, self.chain_head = con, month, ""
+        self._calls = calls
         self._summed: dict[str, s.CustomerCharges | None] = {}
         self._days_by_provider: dict[str, DaySums] = defaultdict(DaySums)
         self._failed: dict[str, Exception] = {}
         self._read_facts()
         if self.close is None:
             return
-        self.chain_head = _head_after(chain, self.close["seq"])
+        self.chain_head = _head_after(events.chain, self.close["seq"])
         self._read_closes()
         self._read_postings()
         self._read_penalties(self.close["seq"])
@@ -102,8 +106,8 @@ class Month:
         found = self.con.sql(_sql(name), params=params).to_arrow_table()
         return found.column_names, zip(*map(to_list, found.columns), strict=True)
 
-    def _stream(self, name: str, **asked: Any) -> Iterator[pa.Table]:
-        found = self.con.cursor().sql(_sql(name), params={"month": self.month, **asked})
+    def _stream(self, name: str, order: str = "", **asked: Any) -> Iterator[pa.Table]:
+        found = self.con.cursor().sql(_sql(name) + order, params={"month": self.month, **asked})
         for batch in found.to_arrow_reader(100_000):
             yield pa.Table.from_batches([batch])
 
@@ -166,7 +170,8 @@ class Month:
 
     def customer_statements(self, only: str | None = None) -> Iterator[s.Statement | s.Unmade]:
         """The customers' statements, by id, each with its call details; one that fails does not stop the others."""
-        called = in_detail(self._stream("calls", customer=only))
+        order = "" if nearly_sorted(self._calls, self.month) else "ORDER BY service_number, start_at, seq"
+        called = in_detail(self._stream("calls", order, customer=only), self._calls.folder)
         for customer_id, calls in _each(self.customer_ids() if only is None else [only], called):
             try:
                 yield self._customer(customer_id, calls)

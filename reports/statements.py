@@ -52,7 +52,7 @@ def issue(
     events, calls = Home.open_logs(home)
     done = IssuedMonth(out / month)
     with views(events, calls, end_of_month(month)) as con:
-        data = Month(con, month, events.chain)
+        data = Month(con, month, events, calls)
         if data.close is None:
             raise Refused(Reason.MONTH_OPEN, f"{month} is not closed: run `fentan close {month}` first.")
         statements, total = _wanted(data, customer, provider)

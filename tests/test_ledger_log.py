@@ -6,7 +6,6 @@ import errno
 import json
 import multiprocessing
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -27,6 +26,7 @@ from ledger.faults import BadRequest, LedgerFault, LostRace
 from ledger.log import Log
 from ledger.maintain import maintain
 from ledger.proof import verify_chain
+from tests.full_disk import no_file_above
 from tests.log_rows import NOON, ROWS, again, ask, ids, new_log, some_rows
 
 SPAWN = multiprocessing.get_context("spawn")
@@ -358,13 +358,8 @@ def test_a_file_that_may_not_grow_is_a_clear_sentence_and_nothing_is_torn(tmp_pa
         while log.chain.path.stat().st_size < file + 1_800:
             log.append(some_rows(0), offsets={"p": 1})
     assert chain < limit
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
-    try:
-        with pytest.raises(LedgerFault, match="Run the same command again"):
-            log.append(some_rows(1, 1), offsets=offsets)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with no_file_above(limit), pytest.raises(LedgerFault, match="Run the same command again"):
+        log.append(some_rows(1, 1), offsets=offsets)
     committed = where == "the chain's line"
     assert len(list(log.folder.glob("month=*/*.parquet"))) == 1 + committed
     after = again(log)

@@ -19,7 +19,7 @@ from ledger import log as log_module
 from ledger import maintain as maintain_module
 from ledger.entries import checkpoint_path, versions
 from ledger.log import LedgerFault, Log, LostRace
-from ledger.maintain import finish, housekeep, maintain
+from ledger.maintain import finish, housekeep, maintain, nearly_sorted
 from ledger.proof import verify_chain
 from rating.money import MONEY
 from rating.records import INSTANT
@@ -85,6 +85,20 @@ def test_a_months_calls_are_sorted_by_number_and_time(tmp_path: Path) -> None:
     assert log.read_since(0).equals(before)
     assert Log.open(log.folder, ROWS).read_since(0).equals(before)
     assert verify_chain(log) == []
+
+
+def test_a_month_is_nearly_sorted_until_many_calls_came_since(tmp_path: Path) -> None:
+    """Whoever reads a month by number asks before it sorts (R-CALL-7)."""
+    log = a_log(tmp_path, 10, rows=20)
+    assert not nearly_sorted(log, "2026-11")
+    maintain(log)
+    assert nearly_sorted(log, "2026-11")
+    log.append(some_rows(5, 200, ("2026-11",)), offsets={"p": 10})
+    assert nearly_sorted(log, "2026-11")
+    log.append(some_rows(1, 205, ("2026-11",)), offsets={"p": 11})
+    assert not nearly_sorted(log, "2026-11")
+    assert nearly_sorted(log, "2026-10")
+    assert nearly_sorted(log, "2026-09")  # nothing to sort
 
 
 def test_money_stays_a_64_bit_integer_and_instants_keep_their_zone(tmp_path: Path) -> None:

@@ -104,7 +104,7 @@ def test_income_is_ours_less_the_vat_on_the_statements(
     """R-ARR-4: VAT by kind of posting, each in its account; a reversed charge takes its VAT back."""
     balances, _ = books(home, month, tmp_path)
     with views(*Home.open_logs(home), end_of_month(month)) as at_close:
-        statements = list(Month(at_close, month, Home.open_logs(home)[0].chain).summaries())
+        statements = list(Month(at_close, month, *Home.open_logs(home)).summaries())
     taxes: dict[str, Decimal] = defaultdict(Decimal)
     for statement in statements:
         for vat in statement.vat:
@@ -127,7 +127,7 @@ def test_closing_balances_are_those_of_the_statements(home: Path, tmp_path: Path
     for month in MONTHS:
         balances, _ = books(home, month, tmp_path)
         with views(*Home.open_logs(home), end_of_month(month)) as con:
-            for statement in Month(con, month, Home.open_logs(home)[0].chain).summaries():
+            for statement in Month(con, month, *Home.open_logs(home)).summaries():
                 owner = f"{statement.kind.capitalize()}s:{statement.head.party.party_id}:"
                 of_owner = [
                     yuan for name, yuan in balances.items() if name.startswith(f"Liabilities:{owner}")

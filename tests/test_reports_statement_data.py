@@ -27,7 +27,7 @@ from tests.scenario import World
 def statements(home: Path, month: str) -> list[Statement]:
     events, calls = Home.open_logs(home)
     with views(events, calls, end_of_month(month)) as con:
-        data = Month(con, month, events.chain)
+        data = Month(con, month, events, calls)
         made = [*data.customer_statements(), *data.provider_statements()]
     found = [one for one in made if not isinstance(one, Unmade)]
     assert len(found) == len(made), made

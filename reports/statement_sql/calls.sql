@@ -1,4 +1,4 @@
--- Every call that a month's statements detail, in the order of the statements.
+-- Every call that a month's statements detail, in any order.
 SELECT
     c.customer_id,
     c.service_number,
@@ -12,10 +12,10 @@ SELECT
     c.rate,
     c.owner_fee,
     c.caller_estimate,
-    c.tags
+    c.tags,
+    c.seq
 FROM calls AS c
 LEFT JOIN areas AS a ON a.code = c.caller_area
 WHERE
     c.month = $month AND c.billed_month = $month
     AND ($customer IS NULL OR c.customer_id = $customer)
-ORDER BY c.customer_id, c.service_number, c.start_at, c.seq
