@@ -9,16 +9,18 @@ reader may not see the ledger (F-27).
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
 from ledger.faults import BadRequest, LedgerFault
-from ledger.files import fsync_path
+from ledger.files import fsync_path, spill_folder
 from ledger.guard import quoted, sentence
 from ledger.query import VIEWS, describe_views, make_views
 from reports.ask import snapshot
@@ -58,7 +60,7 @@ def publish(home: Path, file: Path, now: datetime, *, copy: bool = False, mask: 
     events, calls = snapshot(home, None)
     whole = copy or mask
     with _draft(file) as draft:
-        with duckdb.connect(draft, config={"autoinstall_known_extensions": "false"}) as con:
+        with spill_folder(events.folder) as place, _database(draft, place) as con:
             con.execute("SET GLOBAL TimeZone = 'Asia/Shanghai'")
             make_views(
                 con,
@@ -86,6 +88,11 @@ def publish(home: Path, file: Path, now: datetime, *, copy: bool = False, mask: 
     # what a client wrote into the old file is gone with it, and must not be taken for the new one's
     file.with_name(f"{file.name}.wal").unlink(missing_ok=True)
     return Published(tables, views, calls.next_seq, events.next_seq)
+
+
+def _database(file: Path, temp_directory: str) -> duckdb.DuckDBPyConnection:
+    settings: dict[str, Any] = {"memory_limit": "2GB", "temp_directory": temp_directory}
+    return duckdb.connect(file, config={**settings, "autoinstall_known_extensions": "false"})
 
 
 def _store(con: duckdb.DuckDBPyConnection, view: str) -> None:
@@ -152,7 +159,10 @@ def _draft(file: Path) -> Iterator[Path]:
     for left in file.parent.glob(f".{file.name}.*"):
         pid = left.name.removeprefix(f".{file.name}.").split(".")[0]
         if pid.isdecimal() and not _is_alive(int(pid)):
-            left.unlink(missing_ok=True)
+            if left.is_dir():  # where DuckDB put what its memory could not hold
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink(missing_ok=True)
     draft = file.with_name(f".{file.name}.{os.getpid()}")
     draft.unlink(missing_ok=True)
     try:

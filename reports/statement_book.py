@@ -37,24 +37,30 @@ class Book:
         self.pages[-1].append({"kind": kind, "height": height, **block})
         self._left -= height
 
-    def table(self, table: Table) -> None:
-        """A table's title, then as many pages of rows as it needs."""
+    def table(self, table: Table, followed_by: int = 0) -> None:
+        """A table's title, then as many pages of rows as it needs; below the last stays room of this height."""
         opening = (_TITLE_HEIGHT if table.title else 0) + (_NOTE_HEIGHT if table.note else 0)
         heading = HEADS_HEIGHT + (_NAME_HEIGHT if table.name else 0)
         rows = sum(len(run) for run in table.runs)
-        if self._left < opening + heading + min(rows, _LEAST_ROWS) * table.row_height:
+        least = min(rows, _LEAST_ROWS) * table.row_height
+        if followed_by and rows <= 2 * _LEAST_ROWS:  # too few to be divided
+            least = rows * table.row_height + followed_by
+        if self._left < opening + heading + least:
             self.new_page()
         if table.title:
             self.add("title", _TITLE_HEIGHT, text=table.title)
         if table.note:
             self.add("note", _NOTE_HEIGHT, text=table.note)
-        self._rows(table, heading)
+        self._rows(table, heading, followed_by)
 
-    def _rows(self, table: Table, heading: int) -> None:
+    def _rows(self, table: Table, heading: int, followed_by: int) -> None:
         frame, continued = table.frame(), ""
         pending = [(run, 0) for run in reversed(table.runs)]
         while pending:
             room = (self._left - heading) // table.row_height
+            rest = sum(len(run) - start for run, start in pending)
+            if rest <= room and self._left < heading + rest * table.row_height + followed_by:
+                room = rest - _LEAST_ROWS
             parts: list[dict[str, Any]] = []
             used = 0
             while pending and used < room:

@@ -6,7 +6,7 @@ by day, the VAT contained. What the sums are made of follows; call details come 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rating.calendar import SHANGHAI, days_in, first_day
@@ -23,6 +23,7 @@ _NAME_EMS, _NAME_LINES = 18_500, 3
 _FACT_EMS = 21_000
 _RUNNING_EMS = 27_000
 _LINE, _FACT_LINE = 180, 125
+_BASIS = 200
 
 
 def pages(statement: Statement, language: str = "zh") -> dict[str, Any]:
@@ -41,12 +42,10 @@ def pages(statement: Statement, language: str = "zh") -> dict[str, Any]:
         book.table(_entries(statement.entries, language))
     if isinstance(part, CustomerPart):
         add_cards(book, part, head.month, language)
-        for table in detail_tables(part, language):
-            book.table(table)
+        last = detail_tables(part, language)
     else:
-        for table in provider_tables(part, language):
-            book.table(table)
-    book.add("basis", 200, text=_basis(statement, language))
+        last = provider_tables(part, language)
+    _add_to_the_end(book, last, _basis(statement, language))
     issuer = text.fit(head.issuer, _RUNNING_EMS)
     count = len(book.pages)
     return {
@@ -59,6 +58,15 @@ def pages(statement: Statement, language: str = "zh") -> dict[str, Any]:
             for at, blocks in enumerate(book.pages, 1)
         ],
     }
+
+
+def _add_to_the_end(book: Book, tables: Iterator[Table], basis: str) -> None:
+    """The last tables, and what the figures are based on: it has no page to itself."""
+    last = next(tables, None)
+    while last is not None:
+        table, last = last, next(tables, None)
+        book.table(table, followed_by=0 if last else _BASIS)
+    book.add("basis", _BASIS, text=basis)
 
 
 def _month(month: str, language: str) -> str:

@@ -13,6 +13,11 @@ from rating.masking import masked
 _OWN = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
+_QUIET = ("aiokafka", "kafka")
+"""Clients that warn of each attempt: a broker or coordinator that is not there yet is no error, and if it does not come
+they raise one, of which we tell in a sentence."""
+
+
 class JsonLine(logging.Formatter):
     """A record as one line: when, how bad, who, what, and whatever `extra` was given."""
 
@@ -50,6 +55,5 @@ def set_up(level: str) -> None:
     handler.setFormatter(JsonLine(traces=level == "debug"))
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.getLogger("fentan").setLevel(level.upper())
-    logging.getLogger("aiokafka").setLevel(
-        logging.CRITICAL
-    )  # a coordinator that is not there yet is no error
+    for client in _QUIET:
+        logging.getLogger(client).setLevel(logging.CRITICAL)

@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 import fentan
+from broker.node import free_port
 from ledger.faults import BadRequest
 from rating.calendar import instant_text
 from streams.access import read_access
@@ -78,6 +79,18 @@ def test_a_worker_that_is_not_let_in_says_so(ways: dict[str, Way], tmp_path: Pat
     finally:
         for worker in workers:
             worker.kill()
+
+
+def test_a_worker_whose_broker_is_away_says_a_sentence_and_no_more(tmp_path: Path) -> None:
+    """Exit code 4; what its clients think of each attempt is not told."""
+    a_home(tmp_path / "home")
+    worker = Worker(Cluster(f"127.0.0.1:{free_port()}"), tmp_path / "home", now=NOW)
+    try:
+        assert worker.wait() == 4, worker.said
+        assert worker.said.startswith("No Kafka broker answers at 127.0.0.1:"), worker.said
+        assert worker.said.count(". ") + worker.said.count(".\n") == 1, worker.said
+    finally:
+        worker.kill()
 
 
 @pytest.mark.usefixtures("can_start_brokers")

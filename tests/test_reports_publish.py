@@ -83,6 +83,7 @@ def test_readers_keep_the_old_file_and_the_next_ones_see_the_new(tmp_path: Path)
     assert before.execute("SELECT count(*) FROM calls").fetchall() == [(9,)]
     play(world, "2026-11-05 11:00", "call", "1 min, id k11")
     (tmp_path / ".f.duckdb.999999999").write_text("left by a process that was killed", encoding="utf-8")
+    (tmp_path / ".f.duckdb.999999999.tmp").mkdir()
     publish(world.home.folder, file, NOW)
     assert before.execute("SELECT count(*) FROM calls").fetchall() == [(9,)]
     assert before.execute("SELECT calls_seq FROM published").fetchall() == [(world.home.calls.next_seq - 1,)]

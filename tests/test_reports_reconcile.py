@@ -158,7 +158,10 @@ def test_calls_close_together_are_paired_one_to_one(tmp_path: Path) -> None:
     [
         (b"", "is empty"),
         (b"a,b\n1,2\n", "has no column 'service_number'"),
-        (b"service_number,start_at,duration_s\n4001170392,2026-08-10\n", "more or fewer cells"),
+        (
+            b"service_number,start_at,duration_s\n\n4001170392,2026-08-10\n",
+            r"more or fewer cells than its heading \(1 of them\), such as line 3 with 2 instead of 3: save",
+        ),
         (b"PK\x03\x04\0\0", "is no CSV file"),
     ],
 )
@@ -194,6 +197,27 @@ def test_a_reference_is_text_also_below_blank_lines(tmp_path: Path, before: str)
     (tmp_path / "b.csv").write_text(f"{before}reference;amount\n007731;100.10\n", encoding="utf-8")
     read = read_list(tmp_path / "b.csv", HEADINGS, frozenset({"at"}))
     assert read.select(["reference", "amount"]).to_pylist() == [{"reference": "007731", "amount": "100.10"}]
+
+
+def test_a_row_is_told_by_its_line_in_the_file(tmp_path: Path) -> None:
+    """R-ARR-4: the line that an editor shows, whatever is blank or takes several lines before it."""
+    lines = ["", "reference,amount", "a,1.00", "", '"b', 'b",2.00', "c,3.00", "d,4.00"]
+    for newline in ("\n", "\r\n", "\r"):
+        (tmp_path / "b.csv").write_bytes(newline.join(lines).encode())
+        read = read_list(tmp_path / "b.csv", HEADINGS, frozenset({"at"}))
+        assert dict(zip(read["amount"].to_pylist(), read["line"].to_pylist(), strict=True)) == {
+            "1.00": 3, "2.00": 5, "3.00": 7, "4.00": 8}  # fmt: skip
+    (tmp_path / "b.csv").write_bytes(b"reference,amount\na,1.00\nb,2.00")
+    assert read_list(tmp_path / "b.csv", HEADINGS, frozenset({"at"}))["line"].to_pylist() == [2, 3]
+
+
+def test_the_encoding_is_that_of_the_whole_file(tmp_path: Path) -> None:
+    """R-ARR-4: a list that is in Chinese only far below is read as what it is."""
+    latin = "".join(f"slip {number},1.00\n" for number in range(10_000))
+    for encoding in ("utf-8", "gb18030"):
+        (tmp_path / "b.csv").write_text(f"reference,amount\n{latin}网银,2.00\n", encoding=encoding)
+        read = read_list(tmp_path / "b.csv", HEADINGS, frozenset({"at"}))
+        assert read["reference"][-1].as_py() == "网银"
 
 
 def test_what_differs_from_the_bank_is_named(home: Path, tmp_path: Path) -> None:

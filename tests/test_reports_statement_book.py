@@ -57,12 +57,19 @@ def test_every_row_is_printed_once_and_no_page_is_too_full(
     assert all(page for page in book.pages)
 
 
-@given(st.integers(2, 400), st.integers(0, PAGE_HEIGHT))
-def test_a_sum_follows_a_row_of_its_own_on_the_same_page(count: int, before: int) -> None:
+@given(st.integers(2, 400), st.integers(0, PAGE_HEIGHT), st.sampled_from([0, 200]))
+def test_a_sum_follows_a_row_of_its_own_on_the_same_page(count: int, before: int, note: int) -> None:
+    """And a note follows the sum."""
     book = Book()
     book.add("basis", before)
-    book.table(a_table(("plain", count), ("total", 1)))
+    book.table(a_table(("plain", count), ("total", 1)), followed_by=note)
+    book.add("note", note)
     assert len(texts(book.pages[-1])) >= 2
+    assert [line for page in book.pages for line in texts(page)] == [
+        *(f"plain {at}" for at in range(count)),
+        "total 0",
+    ]
+    assert not any(page and page[-1]["kind"] == "title" for page in book.pages)
 
 
 def test_a_table_that_goes_on_repeats_its_heading_and_name() -> None:
