@@ -12,6 +12,9 @@ NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --progress-bar off
 INSTALL := $(PIP) --require-hashes --no-build-isolation --use-pep517
 
+# The tests start hundreds of processes: each would compile the whole program anew, which is longer than most of them take.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help setup demo test lint docs bench chaos chaos-kafka bench-kafka kafka kafka-stop lock clean
 
 help: ## Shows this list.

@@ -156,6 +156,7 @@ def _reading(events: Log, calls: Log) -> Iterator[duckdb.DuckDBPyConnection]:
             events_seq=events.next_seq,
             memory_limit="768MB",
             temp_directory=place,
+            described=False,
         ) as con,
     ):
         con.execute(

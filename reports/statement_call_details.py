@@ -22,7 +22,7 @@ from rating.calendar import SHANGHAI_OFFSET_US
 from rating.columns import one_chunk
 from rating.money import from_decimal_array
 from reports import statement as s
-from reports.statement_calls import NUMBER, Called, begins, by_day, values_at
+from reports.statement_calls import NUMBER_COLUMNS, Called, begins, by_day, values_at
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -78,7 +78,7 @@ def _runs(calls: pa.Table, numbers: Numbers) -> Runs:
     start_us = calls.column("start_at").cast(pa.int64()).to_numpy()
     seq = calls.column("seq").to_numpy()
     day = (start_us + SHANGHAI_OFFSET_US) // _DAY_US
-    new_number = begins(calls, NUMBER)
+    new_number = begins(calls, NUMBER_COLUMNS)
     first = new_number.copy()
     first[1:] |= day[1:] != day[:-1]
     first[1:] |= (start_us[1:] < start_us[:-1]) | ((start_us[1:] == start_us[:-1]) & (seq[1:] < seq[:-1]))
@@ -86,7 +86,7 @@ def _runs(calls: pa.Table, numbers: Numbers) -> Runs:
     runs = np.zeros(len(starts), _RUN)
     if not len(starts):
         return runs
-    owners = zip(*values_at(calls, np.flatnonzero(new_number), NUMBER), strict=True)
+    owners = zip(*values_at(calls, np.flatnonzero(new_number), NUMBER_COLUMNS), strict=True)
     places = np.array([numbers.setdefault(owner, len(numbers)) for owner in owners])
     runs["number"] = places[np.cumsum(new_number[starts]) - 1]
     runs["row"], runs["day"], runs["first_us"] = starts, day[starts], start_us[starts]
@@ -111,7 +111,7 @@ def _days(runs: Runs, names: list[tuple[str, str]]) -> Iterator[pa.Table]:
     number = pa.array(runs["number"][starts])
     columns = {
         column: pa.array(texts, pa.string()).take(number)
-        for column, texts in zip(NUMBER, zip(*names, strict=True), strict=True)
+        for column, texts in zip(NUMBER_COLUMNS, zip(*names, strict=True), strict=True)
     }
     columns["day"] = pa.array(runs["day"][starts].astype(np.int32)).cast(pa.date32())
     columns |= {name: pa.array(np.add.reduceat(runs[name], starts)) for name in _SUMS}

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     Places = npt.NDArray[np.intp]
 
-NUMBER = ("customer_id", "service_number")
+NUMBER_COLUMNS = ("customer_id", "service_number")
 _SUMS = ("calls", "answered", "billed_s", "charges_hao")
 
 
@@ -57,8 +57,8 @@ def late_calls(batches: Iterable[pa.Table]) -> Iterator[tuple[str, dict[str, pa.
     """Calls as `statement_sql/late_calls.sql` gives them -> (customer, number -> its late calls)."""
     for calls in _whole_customers(batches):
         typed = _typed(calls, s.LATE_CALLS)
-        starts = _starts(calls, NUMBER)
-        owners, numbers = values_at(calls, starts, NUMBER)
+        starts = _starts(calls, NUMBER_COLUMNS)
+        owners, numbers = values_at(calls, starts, NUMBER_COLUMNS)
         tables = [typed.slice(start, end - start) for start, end in _spans(starts, len(calls))]
         for owner, runs in groupby(zip(owners, numbers, tables, strict=True), lambda run: run[0]):
             yield owner, {number: table for _, number, table in runs}
@@ -100,8 +100,8 @@ def summed(days_of_numbers: Iterable[tuple[s.Day, ...]]) -> tuple[s.Day, ...]:
 
 def _customers(days: pa.Table, details: Iterator[pa.Table | None]) -> Iterator[Called]:
     """Days of whole customers."""
-    starts = _starts(days, NUMBER)
-    owners, numbers = values_at(days, starts, NUMBER)
+    starts = _starts(days, NUMBER_COLUMNS)
+    owners, numbers = values_at(days, starts, NUMBER_COLUMNS)
     columns = [to_list(days.column(name)) for name in _SUMS]
     rows = list(map(s.Day, to_list(days.column("day")), *columns))
     counted = [days.column(name).to_numpy() for name in (*_SUMS, "duration_s")]
