@@ -13,6 +13,7 @@ import tempfile
 import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import duckdb
@@ -26,7 +27,6 @@ from ledger.faults import LedgerFault
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
 NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 ROW_GROUP = 122_880
@@ -334,7 +334,7 @@ def spill_folder(folder: Path) -> Iterator[str]:
     try:
         yield str(place)
     except duckdb.OutOfMemoryException as error:
-        raise _no_room(folder, error) from error
+        raise _no_room(folder.parent, error) from error
     finally:
         shutil.rmtree(place, ignore_errors=True)
 
@@ -346,18 +346,18 @@ def scratch_file(folder: Path) -> Iterator[IO[bytes]]:
     Beside the table; elsewhere if only reading is allowed there. LedgerFault if there is no room for what is written
     (F-18).
     """
-    place = folder.parent if os.access(folder.parent, os.W_OK) else None
+    place = folder.parent if os.access(folder.parent, os.W_OK) else Path(tempfile.gettempdir())
     try:
         with tempfile.TemporaryFile(dir=place) as file:
             yield file
     except OSError as error:
-        raise _no_room(folder, error) from error
+        raise _no_room(place, error) from error
 
 
-def _no_room(folder: Path, error: Exception) -> LedgerFault:
+def _no_room(place: Path, error: Exception) -> LedgerFault:
     why = str(error).splitlines()[0].rstrip(".")
     return LedgerFault(
-        f"The disk with {folder.parent} has no room for what memory cannot hold ({why}): free some space and run the "
+        f"The disk with {place} has no room for what memory cannot hold ({why}): free some space and run the "
         "same command again; nothing was lost."
     )
 
