@@ -81,6 +81,14 @@ def fsync_path(path: Path) -> None:
         os.close(handle)
 
 
+def remove(path: Path) -> None:
+    """A file, or a folder with all that is in it; nothing happens if it is gone already."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
 def write_rows(folder: Path, rows: pa.Table, partition_by: list[str]) -> list[LiveFile]:
     """Writes `rows` (with seq, in the order given) as one durable file a partition value.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 import duckdb
 
 from ledger.faults import BadRequest
-from ledger.files import fsync_path
+from ledger.files import fsync_path, remove
 from ledger.guard import quoted
 from ledger.home import Home
 from rating.accounts import Refused
@@ -87,21 +86,14 @@ def _write_parquet(con: duckdb.DuckDBPyConnection, folder: Path, month: str) -> 
 def _draft(path: Path) -> Iterator[Path]:
     """A place beside `path` that takes its place once it is whole."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    _remove(draft)
+    remove(draft)
     try:
         yield draft
         for file in draft.iterdir() if draft.is_dir() else [draft]:
             fsync_path(file)
         if draft.is_dir():
-            _remove(path)
+            remove(path)
         draft.replace(path)
         fsync_path(path.parent)
     finally:
-        _remove(draft)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+        remove(draft)

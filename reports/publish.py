@@ -9,9 +9,8 @@ reader may not see the ledger (F-27).
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +19,7 @@ from typing import Any
 import duckdb
 
 from ledger.faults import BadRequest, LedgerFault
-from ledger.files import fsync_path, spill_folder
+from ledger.files import fsync_path, remove, spill_folder
 from ledger.guard import quoted, sentence
 from ledger.query import VIEWS, describe_views, make_views
 from reports.ask import snapshot
@@ -159,22 +158,18 @@ def _draft(file: Path) -> Iterator[Path]:
     for left in file.parent.glob(f".{file.name}.*"):
         pid = left.name.removeprefix(f".{file.name}.").split(".")[0]
         if pid.isdecimal() and not _is_alive(int(pid)):
-            if left.is_dir():  # where DuckDB put what its memory could not hold
-                shutil.rmtree(left, ignore_errors=True)
-            else:
-                left.unlink(missing_ok=True)
+            remove(left)
     draft = file.with_name(f".{file.name}.{os.getpid()}")
-    draft.unlink(missing_ok=True)
+    remove(draft)
     try:
         yield draft
-    except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
+    except duckdb.IOException as error:
         raise LedgerFault(
             f"{file} could not be written: {sentence(error)} What was published before stays; mend that and publish again."
         ) from None
     finally:
         for left in (draft, draft.with_name(f"{draft.name}.wal")):
-            with suppress(FileNotFoundError):
-                left.unlink()
+            remove(left)
 
 
 def _is_alive(pid: int) -> bool:

@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from ledger.files import scratch_file
-from rating.calendar import SHANGHAI_OFFSET_US
+from rating.calendar import DAY_US, SHANGHAI_OFFSET_US
 from rating.columns import one_chunk
 from rating.money import from_decimal_array
 from reports import statement as s
@@ -40,7 +40,6 @@ _RUN = np.dtype(
 
 _STORED = s.CALLS.append(pa.field("seq", pa.int64(), nullable=False))
 _IN_TIME = [("start_at", "ascending"), ("seq", "ascending")]
-_DAY_US = 86_400_000_000
 _BATCH_ROWS = 100_000
 _FORGET_CALLS = 1_000_000
 
@@ -77,7 +76,7 @@ def _put_down(batches: Iterable[pa.Table], file: IO[bytes], numbers: Numbers) ->
 def _runs(calls: pa.Table, numbers: Numbers) -> Runs:
     start_us = calls.column("start_at").cast(pa.int64()).to_numpy()
     seq = calls.column("seq").to_numpy()
-    day = (start_us + SHANGHAI_OFFSET_US) // _DAY_US
+    day = (start_us + SHANGHAI_OFFSET_US) // DAY_US
     new_number = begins(calls, NUMBER_COLUMNS)
     first = new_number.copy()
     first[1:] |= day[1:] != day[:-1]

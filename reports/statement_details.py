@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 import pyarrow as pa
 
-from rating.calendar import SHANGHAI_OFFSET_US
+from rating.calendar import DAY_US, SHANGHAI_OFFSET_US
 from rating.columns import to_list
 from rating.money import from_decimal_array
 from reports import statement_text as text
@@ -16,7 +16,6 @@ from reports.statement import CustomerPart
 from reports.statement_tables import Column, Rows, Table
 from reports.statement_words import list_word, weekday, words
 
-_DAY_US = 86_400_000_000
 _EPOCH_WEEKDAY = 3  # 1970-01-01 was a Thursday
 
 
@@ -43,7 +42,7 @@ def _table(calls: pa.Table, language: str, *, late: bool) -> Table:
     said = words(language)
     table = Table(_columns(language, late), continued=said["continued"], size=80, row_height=115)
     local = calls["start_at"].cast(pa.int64()).to_numpy() + SHANGHAI_OFFSET_US
-    day, of_day = np.divmod(local, _DAY_US)
+    day, of_day = np.divmod(local, DAY_US)
     fees, rates = from_decimal_array(calls["owner_fee"]), from_decimal_array(calls["rate"])
     places = text.decimals(fees.tolist())
     new_days = np.flatnonzero(np.diff(day, prepend=day[:1] - 1)).tolist()
